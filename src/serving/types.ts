@@ -1,0 +1,150 @@
+import type { InputSpec } from '../engine/graph.ts'
+import type { Backend } from '../engine/kernels/kernels.ts'
+import type { ErrorCode, ErrorData } from '../errors.ts'
+
+/** One loaded version of a model, as requests and answers see it. Immutable. */
+export interface ServedModel {
+  readonly name: string
+  readonly version: number
+  /** SHA-256 of the model file, hexadecimal: the model's identity. */
+  readonly digest: string
+  readonly backend: Backend
+  readonly input: InputSpec
+  readonly labels: readonly string[]
+  /** K, and how many of them answer where a request does not say. */
+  readonly members: number
+  readonly defaultMembers: number
+  readonly hasBaseline: boolean
+  /** Rows that one batch takes at most. */
+  readonly maxRows: number
+  /** Cost of one row by one member, in 64-bit word operations. */
+  readonly wordOperations: number
+  readonly bytes: { readonly model: number; readonly baseline: number | null }
+  /** The model's own account of its training, measured accuracy included; never interpreted here. */
+  readonly provenance: Readonly<Record<string, unknown>>
+}
+
+/** One image of a request: an encoded file, or raw pixels in the model's shape (NHWC, a byte each). */
+export interface Row {
+  readonly kind: 'file' | 'pixels'
+  readonly bytes: Uint8Array
+}
+
+export interface PredictRequest {
+  readonly model: ServedModel
+  /** 1 or more; they are admitted together or not at all. */
+  readonly rows: readonly Row[]
+  /** 1..model.members */
+  readonly members: number
+  /** Also ask the float baseline. */
+  readonly baseline: boolean
+  /** Milliseconds on the clock of `performance.now()` after which nobody waits for the answer. */
+  readonly deadline?: number
+  /** Aborted when the client has gone: rows that still wait are dropped, and cost nothing. */
+  readonly signal?: AbortSignal
+}
+
+export interface Uncertainty {
+  /** Of the mean distribution, in nats. */
+  readonly entropy: number
+  /** Entropy of the mean less the mean entropy of the members, in nats, ≥ 0: what the members disagree on. */
+  readonly mutualInformation: number
+  /** Share of the members whose own first class is the answer's, 0..1. */
+  readonly agreement: number
+  readonly members: number
+}
+
+export interface Prediction {
+  /** float32 [members, classes] */
+  readonly logits: Float32Array
+  /** float64 [classes]: the mean over the members of softmax(logits / temperature). */
+  readonly probabilities: Float64Array
+  /** The most probable class; ties go to the lowest index. */
+  readonly index: number
+  readonly uncertainty: Uncertainty
+}
+
+/** The float baseline's answer for the same row. */
+export interface BaselinePrediction {
+  /** float32 [classes] */
+  readonly logits: Float32Array
+  /** float64 [classes] */
+  readonly probabilities: Float64Array
+  readonly index: number
+}
+
+/** Milliseconds. Decode is the row's own; compute and baseline are its batch's, divided by the batch's rows. */
+export interface RowTimes {
+  readonly queue: number
+  readonly decode: number
+  readonly compute: number
+  readonly baseline: number | null
+}
+
+export type RowAnswer =
+  | {
+      readonly ok: true
+      readonly prediction: Prediction
+      readonly baseline: BaselinePrediction | null
+      readonly times: RowTimes
+    }
+  | { readonly ok: false; readonly error: ErrorData }
+
+/** Why rows were turned away or dropped before they were computed: the label `reason` of the rejections counter. */
+export type RejectionReason = Extract<
+  ErrorCode,
+  | 'QUEUE_FULL'
+  | 'REQUEST_TOO_LARGE_FOR_QUEUE'
+  | 'DEADLINE_EXCEEDED'
+  | 'CLIENT_GONE'
+  | 'NOT_READY'
+  | 'SHUTTING_DOWN'
+  | 'WORKER_LOST'
+>
+
+/** What serving tells of itself as it happens. It knows nothing of metrics; whoever does implements this. */
+export interface Observer {
+  /** A row has its answer (failed images too: their compute is null). Milliseconds. */
+  row(
+    model: ServedModel,
+    times: { queue: number; decode: number; compute: number | null; baseline: number | null },
+  ): void
+  /** A batch came back from a worker. */
+  batch(model: ServedModel, rows: number): void
+  rejected(model: ServedModel, reason: RejectionReason, rows: number): void
+  /** A row was answered with an error of its own (a broken image). */
+  failed(model: ServedModel, code: ErrorCode): void
+}
+
+/** The state at this moment, for gauges. Rows are counted × members (plus the baseline's cost where it is asked for). */
+export interface ServiceState {
+  readonly ready: boolean
+  readonly workers: number
+  readonly busyWorkers: number
+  readonly queuedRows: number
+  readonly inFlightRows: number
+  /** Seconds that workers have spent on tasks since the start, all workers together; never falls. */
+  readonly busySeconds: number
+}
+
+/** Everything that HTTP needs of serving. */
+export interface Service {
+  readonly backend: Backend
+  /** Loaded models, by name, then version ascending. */
+  models(): readonly ServedModel[]
+  /**
+   * @param name without it: the only model, else the configured default
+   * @param version without it: the highest
+   * @throws MODEL_UNKNOWN, VERSION_UNKNOWN, MODEL_AMBIGUOUS (its detail names the models)
+   */
+  find(name?: string, version?: number): ServedModel
+  /**
+   * One answer a row, in the order of the rows. A bad image fails its own row only.
+   * @throws QUEUE_FULL, REQUEST_TOO_LARGE_FOR_QUEUE, DEADLINE_EXCEEDED, NOT_READY, SHUTTING_DOWN, MEMBERS_OUT_OF_RANGE,
+   *   BASELINE_ABSENT, CLIENT_GONE, WORKER_LOST
+   */
+  predict(request: PredictRequest): Promise<readonly RowAnswer[]>
+  state(): ServiceState
+  /** Takes no new rows, answers those it has, then ends the workers. Idempotent. */
+  close(): Promise<void>
+}
