@@ -1,0 +1,268 @@
+"""The model file: what is written is read back, and nothing else is."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import safetensors.numpy
+from hypothesis import given, settings
+from make_fixture import tiny
+from networks import networks, random_pixels
+
+from lrnet import reference
+from lrnet.discrete import DiscreteNetwork, Parameters
+from lrnet.format import Calibration, Check, FormatError, Model, digest, read, write
+
+
+def model_of(network: DiscreteNetwork) -> Model:
+    images = random_pixels(np.random.default_rng(0), network, 8)
+    members = len(network.members)
+    return Model(
+        name="random",
+        network=network,
+        default_members=members,
+        calibration=Calibration((1.0,) * members, "held-out", 8),
+        baseline=None,
+        provenance={},
+        check=Check(images, *reference.check_vectors(network, images)),
+    )
+
+
+def header_of(data: bytes) -> dict[str, Any]:
+    return json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+
+
+def rebuilt(
+    data: bytes,
+    describe: Callable[[dict[str, Any]], None] = lambda described: None,
+    change: Callable[[dict[str, Any]], None] = lambda tensors: None,
+) -> bytes:
+    """The file after a change of its description or tensors, its digest made right again."""
+    described = json.loads(header_of(data)["__metadata__"]["xnord"])
+    describe(described)
+    tensors = {name: tensor.copy() for name, tensor in safetensors.numpy.load(data).items()}
+    change(tensors)
+    blank = safetensors.numpy.save(tensors, {"xnord": json.dumps(described), "digest": "0" * 64})
+    right = hashlib.sha256(blank).hexdigest().encode()
+    return blank.replace(b'"digest":"' + b"0" * 64, b'"digest":"' + right, 1)
+
+
+@pytest.fixture(scope="module")
+def tiny_bytes() -> bytes:
+    return write(tiny())
+
+
+def same_parameters(left: Parameters, right: Parameters) -> bool:
+    for field in dataclasses.fields(Parameters):
+        a, b = getattr(left, field.name), getattr(right, field.name)
+        if (a is None) != (b is None):
+            return False
+        if a is not None and (a.dtype != b.dtype or a.tobytes() != b.tobytes()):
+            return False
+    return True
+
+
+@settings(max_examples=40, deadline=None)
+@given(networks())
+def test_a_network_that_is_written_is_read_back_to_the_bit(network: DiscreteNetwork) -> None:
+    model = model_of(network)
+    found = read(write(model))
+    assert found.network.input == network.input
+    assert found.network.labels == network.labels
+    assert found.network.graph == network.graph
+    for member, original in zip(found.network.members, network.members, strict=True):
+        assert list(member) == [operation.name for operation in network.graph]
+        for name, parameters in member.items():
+            assert same_parameters(parameters, original[name])
+    for part in ("image", "digest", "logits"):
+        assert (getattr(found.check, part) == getattr(model.check, part)).all()
+
+
+def test_everything_beside_the_network_is_read_back(tiny_bytes: bytes) -> None:
+    found, model = read(tiny_bytes), tiny()
+    for field in ("name", "default_members", "calibration", "baseline", "provenance"):
+        assert getattr(found, field) == getattr(model, field)
+
+
+def test_the_same_model_gives_the_same_bytes(tiny_bytes: bytes) -> None:
+    assert all(write(tiny()) == tiny_bytes for _ in range(4))
+
+
+def test_the_digest_is_that_of_the_file_with_zeros_in_its_place(tiny_bytes: bytes) -> None:
+    named = header_of(tiny_bytes)["__metadata__"]["digest"]
+    assert tiny_bytes.count(named.encode()) == 1
+    zeroed = tiny_bytes.replace(named.encode(), b"0" * 64)
+    assert hashlib.sha256(zeroed).hexdigest() == named == digest(tiny_bytes)
+
+
+def test_tensors_of_four_bytes_are_aligned(tiny_bytes: bytes) -> None:
+    start = 8 + int.from_bytes(tiny_bytes[:8], "little")
+    entries = {name: entry for name, entry in header_of(tiny_bytes).items() if name[0] != "_"}
+    wide = [entry for entry in entries.values() if entry["dtype"] != "U8"]
+    assert len(wide) == 8
+    assert all((start + entry["data_offsets"][0]) % 4 == 0 for entry in wide)
+
+
+def test_a_tensor_that_all_members_share_is_stored_once(tiny_bytes: bytes) -> None:
+    header = header_of(tiny_bytes)
+    assert header["conv1.sign"]["shape"] == [1, 1, 70, 4]
+    assert header["conv1.threshold"]["shape"] == [3, 70]
+    assert header["conv2.sign"]["shape"] == [3, 1, 33, 79]
+
+
+def test_taps_are_packed_from_the_lowest_bit_without_padding(tiny_bytes: bytes) -> None:
+    weights = tiny().network.members[1]["conv2"].weights
+    tensors = safetensors.numpy.load(tiny_bytes)
+    for tap in (0, 7, 8, 77, 629):
+        sign, mask = (
+            tensors[f"conv2.{part}"][1, 0, :, tap >> 3] >> (tap & 7) & 1 for part in ("sign", "mask")
+        )
+        assert (sign == (weights[:, tap] == 1)).all()
+        assert (mask == (weights[:, tap] != 0)).all()
+
+
+def test_every_byte_that_is_changed_is_noticed() -> None:
+    model = tiny()
+    first = dataclasses.replace(model.network, members=model.network.members[:1])
+    data = bytearray(write(model_of(first)))
+    generator = np.random.default_rng(11)
+    for position in range(len(data)):
+        original = data[position]
+        data[position] ^= int(generator.integers(1, 256))
+        with pytest.raises(FormatError):
+            digest(bytes(data))
+        data[position] = original
+    digest(bytes(data))
+
+
+@pytest.mark.parametrize("length", [0, 1, 7, 8, 9, 1024, 4096, 30_000])
+def test_a_file_cut_short_is_refused(tiny_bytes: bytes, length: int) -> None:
+    with pytest.raises(FormatError):
+        read(tiny_bytes[:length])
+
+
+@pytest.mark.parametrize(
+    ("length", "message"),
+    [(2**63, "header"), (2**20 + 8, "header"), (0, "digest"), (2, "digest")],
+)
+def test_a_header_of_another_length_is_refused(tiny_bytes: bytes, length: int, message: str) -> None:
+    with pytest.raises(FormatError, match=message):
+        read(length.to_bytes(8, "little") + tiny_bytes[8:])
+
+
+def put(key: str, value: object) -> Callable[[dict[str, Any]], None]:
+    """Sets an entry, its path written with dots."""
+
+    def change(described: dict[str, Any]) -> None:
+        *path, last = (int(step) if step.isdigit() else step for step in key.split("."))
+        for step in path:
+            described = described[step]
+        described[last] = value
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (put("format", "xnord/2"), "format"),
+        (put("surprise", 1), "surprise"),
+        (put("name", "../mnist"), "name"),
+        (put("name", 5), "name"),
+        (put("labels", ["a"]), "labels"),
+        (put("labels", ["a", "a", "b", "c", "d"]), "labels"),
+        (put("labels", ["a", "é" * 129, "b", "c", "d"]), "labels"),
+        (put("labels", ["a", 1, "b", "c", "d"]), "labels"),
+        (put("members", 0), "members"),
+        (put("members", 65), "members"),
+        (put("members", 2), "check.digest"),
+        (put("members", True), "members"),
+        (put("defaultMembers", 4), "defaultMembers"),
+        (put("input.height", 0), "input"),
+        (put("input.height", 13.0), "input"),
+        (put("input.resize", "tile"), "resize"),
+        (put("input.depth", 1), "depth"),
+        (put("graph", []), "graph"),
+        (put("graph.0.kernel", 8), "conv1"),
+        (put("graph.0.kernel", 2**40), "conv1"),
+        (put("graph.0.padding", 3), "conv1"),
+        (put("graph.0.input", "conv2"), "conv1"),
+        (put("graph.0.speed", 3), "graph"),
+        (put("graph.1.name", "conv1"), "conv1"),
+        (put("graph.1.weights", "octal"), "conv2"),
+        (put("graph.1.out", 34), "conv2.sign"),
+        (put("graph.2.op", "sign"), "graph"),
+        (put("graph.4.pool", 2), "graph"),
+        (put("graph.5.output", "bits"), "logits"),
+        (put("graph.5.name", "last"), "logits"),
+        (put("calibration.temperature", [1, 1]), "temperature"),
+        (put("calibration.temperature", [1, 1, 0]), "temperature"),
+        (put("calibration.n", -1), "calibration.n"),
+        (put("baseline", {"sha256": "ab"}), "baseline"),
+        (put("provenance", None), "provenance"),
+    ],
+)
+def test_a_description_that_breaks_a_rule_is_refused(
+    tiny_bytes: bytes, change: Callable[[dict[str, Any]], None], message: str
+) -> None:
+    with pytest.raises(FormatError, match=message):
+        read(rebuilt(tiny_bytes, describe=change))
+
+
+def put_value(name: str, index: tuple[int, ...], value: float) -> Callable[[dict[str, Any]], None]:
+    def change(tensors: dict[str, Any]) -> None:
+        tensors[name][index] = value
+
+    return change
+
+
+def remove(name: str) -> Callable[[dict[str, Any]], None]:
+    return lambda tensors: tensors.pop(name)
+
+
+def add(name: str) -> Callable[[dict[str, Any]], None]:
+    return lambda tensors: tensors.update({name: np.zeros(1, dtype=np.uint8)})
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (put_value("logits.scale", (0, 1), np.nan), "logits.scale"),
+        (put_value("logits.bias", (0, 1), np.inf), "logits.bias"),
+        (put_value("logits.scale", (0, 1), 2.0**-65), "logits.scale"),
+        (put_value("logits.scale", (0, 1), 2.0**65), "logits.scale"),
+        (put_value("conv2.threshold", (1, 5), 2**30 + 1), "conv2.threshold"),
+        (put_value("conv2.threshold", (1, 5), -(2**31)), "conv2.threshold"),
+        (put_value("conv2.sign", (2, 0, 1, 78), 64), "conv2.sign: a bit beyond"),
+        (put_value("conv2.mask", (2, 0, 1, 78), 64), "conv2.mask: a bit beyond"),
+        (put_value("conv2.sign", (0, 0, 1, 0), 1), "conv2.sign: the sign of a masked"),
+        (remove("conv3.sign"), "conv3.sign"),
+        (remove("check.image"), "check.image"),
+        (add("conv3.mask"), "conv3.mask"),
+        (add("surprise"), "surprise"),
+    ],
+)
+def test_tensors_that_break_a_rule_are_refused(
+    tiny_bytes: bytes, change: Callable[[dict[str, Any]], None], message: str
+) -> None:
+    with pytest.raises(FormatError, match=message):
+        read(rebuilt(tiny_bytes, change=change))
+
+
+def test_a_weight_outside_the_alphabet_is_not_written() -> None:
+    model = tiny()
+    model.network.members[2]["conv1"].weights[3, 3] = 0
+    with pytest.raises(ValueError, match="conv1"):
+        write(model)
+
+
+def test_the_committed_fixture_is_what_its_script_writes(tiny_bytes: bytes) -> None:
+    fixture = Path(__file__).parents[2] / "test" / "fixtures" / "tiny.safetensors"
+    assert fixture.read_bytes() == tiny_bytes
