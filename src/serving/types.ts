@@ -127,6 +127,30 @@ export interface ServiceState {
   readonly busySeconds: number
 }
 
+/** The levels of pino that serving uses. */
+export interface Log {
+  info(details: object, message: string): void
+  warn(details: object, message: string): void
+  error(details: object, message: string): void
+}
+
+export interface ServiceOptions {
+  /** The folder of models: `<name>/<integer version>/model.safetensors`. */
+  readonly models: string
+  /** Threads that compute, 1 or more. */
+  readonly workers: number
+  /** What may wait at once, counted in rows × members (plus the baseline's cost where it is asked for). */
+  readonly queueRows: number
+  /** Forces a backend; without it the fastest that runs here. */
+  readonly backend?: string | undefined
+  /** Pixels of an image file beyond which it is refused before anything is decoded. */
+  readonly maxPixels: number
+  /** The model that answers where a request names none and several are loaded. */
+  readonly defaultModel?: string | undefined
+  readonly observer: Observer
+  readonly log: Log
+}
+
 /** Everything that HTTP needs of serving. */
 export interface Service {
   readonly backend: Backend
