@@ -1,0 +1,65 @@
+import sharp from 'sharp'
+import type { InputSpec } from '../engine/graph.ts'
+import { XnordError } from '../errors.ts'
+import { requireComplete } from './complete.ts'
+import { type RawLayout, toLight } from './pixels.ts'
+import { type ImageInfo, probeImage } from './probe.ts'
+import { resize } from './resize.ts'
+
+// These settings hold for the whole process. One thread an image: the cores belong to the workers. No cache: no two
+// requests share an image. Of libvips' many loaders only the three that are promised read what strangers send.
+sharp.concurrency(1)
+sharp.cache(false)
+sharp.block({ operation: ['VipsForeignLoad'] })
+sharp.unblock({
+  operation: ['VipsForeignLoadPngBuffer', 'VipsForeignLoadJpegBuffer', 'VipsForeignLoadWebpBuffer'],
+})
+
+/**
+ * Decodes a PNG, JPEG or WebP file into a model's input: turned as EXIF says, alpha over black, grey or three equal
+ * channels where the model wants them, resized by the model's rule. Of an animation it is the first frame, of 16 bits a
+ * channel the upper 8; colour profiles and gamma are ignored, as they are in training.
+ *
+ * @param bytes a whole file; anything short of one is an error
+ * @param maxPixels the most pixels that the file may have; four bytes each are allocated
+ * @param out input.height × input.width × input.channels bytes; overwritten, and in part also where it throws
+ * @throws XnordError IMAGE_EMPTY, IMAGE_FORMAT_UNKNOWN, IMAGE_MALFORMED, IMAGE_TOO_LARGE
+ */
+export async function decodeImage(
+  bytes: Uint8Array,
+  input: InputSpec,
+  maxPixels: number,
+  out: Uint8Array,
+): Promise<void> {
+  const info = probeImage(bytes, maxPixels)
+  requireComplete(bytes, info.format)
+  const { data, width, height, layout } = await decodeRaw(bytes, info, maxPixels)
+  resize(toLight(data, layout, input.channels), width, height, input, out)
+}
+
+interface RawImage {
+  readonly data: Uint8Array
+  readonly width: number
+  readonly height: number
+  readonly layout: RawLayout
+}
+
+async function decodeRaw(bytes: Uint8Array, info: ImageInfo, maxPixels: number): Promise<RawImage> {
+  const image = sharp(bytes, {
+    limitInputPixels: maxPixels,
+    failOn: 'warning',
+    ignoreIcc: true,
+    autoOrient: true,
+  })
+  if (info.cmyk) image.toColourspace('cmyk')
+  try {
+    const { data, info: raw } = await image.raw({ depth: 'uchar' }).toBuffer({ resolveWithObject: true })
+    const layout = info.cmyk ? 'cmyk' : raw.channels === 4 ? 'rgba' : 'rgb'
+    return { data, width: raw.width, height: raw.height, layout }
+  } catch (thrown) {
+    const [reason] = (thrown as Error).message.split('\n')
+    throw new XnordError('IMAGE_MALFORMED', `The ${info.format} image cannot be decoded: ${reason}.`, {
+      cause: thrown,
+    })
+  }
+}
