@@ -1,0 +1,119 @@
+/** What the main thread and the workers tell each other. Everything here survives structured cloning. */
+
+import type { Check } from '../engine/format.ts'
+import type { InputSpec } from '../engine/graph.ts'
+import type { Plan } from '../engine/plan.ts'
+import type { ErrorData } from '../errors.ts'
+import type { BaselinePrediction, Prediction } from './types.ts'
+
+/** What every worker is born with. */
+export interface WorkerData {
+  /** The compiled wasm kernels. */
+  readonly kernels: WebAssembly.Module
+  /** Pixels of an image file beyond which it is refused before it is decoded. */
+  readonly maxPixels: number
+}
+
+/** A loaded model version as a worker needs it. All that is large lies in shared memory: a copy costs little. */
+export interface ModelSpec {
+  /** Unique in this process. */
+  readonly id: number
+  readonly plan: Plan
+  /** The arena, shared, with the weights filled in. */
+  readonly memory: WebAssembly.Memory
+  /** Its arrays are views of shared memory. */
+  readonly check: Check
+  readonly input: InputSpec
+  /** Entry k − 1 holds when k members answer. */
+  readonly temperature: readonly number[]
+  /** The ONNX file. */
+  readonly baseline: SharedArrayBuffer | null
+}
+
+/** Tasks that each worker must do once meet at a barrier, so that no worker gets two of them. */
+export interface EveryWorker {
+  readonly barrier: SharedArrayBuffer
+  readonly workers: number
+}
+
+export interface OpenMessage extends EveryWorker {
+  readonly model: ModelSpec
+}
+
+export interface ReleaseMessage extends EveryWorker {
+  readonly model: number
+}
+
+/** Where a row's bytes lie in its message. */
+export interface RowBytes {
+  readonly kind: 'file' | 'pixels'
+  readonly offset: number
+  readonly length: number
+}
+
+export interface RunMessage {
+  readonly model: number
+  /** The model itself, for a worker that has answered that it does not know it. */
+  readonly spec: ModelSpec | null
+  /** The arena's slot that this batch may use, 0..slots − 1; nobody else uses it until the reply. */
+  readonly slot: number
+  readonly members: number
+  readonly baseline: boolean
+  /** All rows' bytes behind one another: one transfer, and no slab of pooled Buffers is cloned. */
+  readonly bytes: ArrayBuffer
+  readonly rows: readonly RowBytes[]
+}
+
+export interface DecodeMessage {
+  readonly input: InputSpec
+  readonly bytes: ArrayBuffer
+}
+
+/** `stack` is there for what is no XnordError: a bug, whose place would be lost otherwise. */
+export interface Failed {
+  readonly kind: 'failed'
+  readonly error: ErrorData
+  readonly stack: string | null
+}
+
+/** `decode` in milliseconds. */
+export type RowReply =
+  | {
+      readonly ok: true
+      readonly decode: number
+      readonly prediction: Prediction
+      readonly baseline: BaselinePrediction | null
+    }
+  | { readonly ok: false; readonly decode: number; readonly error: ErrorData }
+
+export interface DoneReply {
+  readonly kind: 'done'
+}
+
+export interface RowsReply {
+  readonly kind: 'rows'
+  readonly rows: readonly RowReply[]
+  /** Milliseconds for the whole batch. */
+  readonly compute: number
+  readonly baseline: number | null
+}
+
+export interface DecodedReply {
+  readonly kind: 'decoded'
+  /** In the model's shape. */
+  readonly pixels: Uint8Array
+  readonly decode: number
+}
+
+/** The worker has been started after the model was opened (its predecessor died), and wants the model itself. */
+export interface UnknownModelReply {
+  readonly kind: 'unknown-model'
+}
+
+/** The tasks of a worker by name, as its entry exports them. */
+export interface WorkerTasks {
+  open(message: OpenMessage): Promise<DoneReply | Failed>
+  run(message: RunMessage): Promise<RowsReply | UnknownModelReply | Failed>
+  decode(message: DecodeMessage): Promise<DecodedReply | Failed>
+  release(message: ReleaseMessage): Promise<DoneReply | Failed>
+}

@@ -1,0 +1,70 @@
+import { readdir, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import { type ErrorCode, XnordError } from '../errors.ts'
+import type { Log } from './types.ts'
+
+/** A version folder of the models folder. */
+export interface FoundVersion {
+  readonly name: string
+  readonly version: number
+  readonly path: string
+}
+
+const namePattern = /^[a-z0-9][a-z0-9._-]{0,63}$/
+/** No leading zeros: 1 and 01 would be the same version. */
+const versionPattern = /^[1-9][0-9]{0,8}$/
+
+/**
+ * Lists `<name>/<integer version>/` in a models folder, by name, then version. What is named otherwise is reported and
+ * ignored. Links are followed: the folder is the operator's, and nothing of a request becomes part of a path.
+ *
+ * @throws MODELS_MISSING if the folder cannot be read
+ */
+export async function findVersions(folder: string, log: Log): Promise<readonly FoundVersion[]> {
+  const found: FoundVersion[] = []
+  for (const name of await list(folder, 'MODELS_MISSING')) {
+    const modelPath = join(folder, name)
+    if (!namePattern.test(name) || !(await isFolder(modelPath))) {
+      log.warn({ path: modelPath }, 'ignored: not the folder of a model')
+      continue
+    }
+    try {
+      found.push(...(await versionsOf(name, modelPath, log)))
+    } catch (thrown) {
+      const { code, message } = thrown as XnordError
+      log.error({ path: modelPath, code }, message)
+    }
+  }
+  return found
+}
+
+async function versionsOf(name: string, folder: string, log: Log): Promise<readonly FoundVersion[]> {
+  const versions: FoundVersion[] = []
+  for (const entry of await list(folder, 'MODEL_UNREADABLE')) {
+    const path = join(folder, entry)
+    if (versionPattern.test(entry) && (await isFolder(path))) {
+      versions.push({ name, version: Number(entry), path })
+    } else {
+      log.warn({ path }, 'ignored: not the folder of a version')
+    }
+  }
+  return versions.sort((left, right) => left.version - right.version)
+}
+
+/** @throws XnordError of the given code */
+async function list(folder: string, code: ErrorCode): Promise<readonly string[]> {
+  try {
+    return (await readdir(folder)).sort()
+  } catch (thrown) {
+    const { message } = thrown as Error
+    throw new XnordError(code, `The folder ${folder} cannot be read: ${message}.`, { cause: thrown })
+  }
+}
+
+async function isFolder(path: string): Promise<boolean> {
+  // A link that leads nowhere is not a folder.
+  return stat(path).then(
+    entry => entry.isDirectory(),
+    () => false,
+  )
+}

@@ -1,0 +1,219 @@
+import type { Baseline } from '../baseline/baseline.ts'
+import { openBaseline } from '../baseline/baseline.ts'
+import { wasmKernels } from '../engine/kernels/wasm.ts'
+import { Network, type NetworkSlot, verifyNetwork } from '../engine/network.ts'
+import { answer } from '../engine/probabilities.ts'
+import { asXnordError, XnordError } from '../errors.ts'
+import { decodeImage } from '../images/decode.ts'
+import { arrive } from './barrier.ts'
+import type {
+  EveryWorker,
+  Failed,
+  ModelSpec,
+  RowBytes,
+  RowReply,
+  RowsReply,
+  RunMessage,
+  UnknownModelReply,
+  WorkerData,
+  WorkerTasks,
+} from './messages.ts'
+import type { BaselinePrediction, Prediction } from './types.ts'
+
+/** Milliseconds in which all workers must have come to a task that each does once: threads start in less than one second. */
+const meetingTimeout = 60_000
+
+/** A model as one worker holds it. */
+interface OpenModel {
+  readonly spec: ModelSpec
+  readonly network: Network
+  /** Opened at first use: a process that never compares loads no ONNX runtime. */
+  baseline: Promise<Baseline> | null
+}
+
+/** A row that was decoded, or the reason why it was not. */
+interface DecodedRow {
+  readonly milliseconds: number
+  readonly error: XnordError | null
+}
+
+/**
+ * The tasks of one worker. They keep no clock-driven state and no metrics, and every error goes back as data: an Error
+ * would lose its code between the threads.
+ */
+export function createWorkerTasks(data: WorkerData): WorkerTasks {
+  const models = new Map<number, OpenModel>()
+
+  /** Only a model that reproduces its check vectors here is kept. */
+  function open(spec: ModelSpec, slot: number): OpenModel {
+    const network = new Network(spec.plan, spec.memory.buffer, wasmKernels(data.kernels, spec.memory))
+    verifyNetwork(network.slot(slot), spec.check)
+    const model = { spec, network, baseline: null }
+    models.set(spec.id, model)
+    return model
+  }
+
+  async function run(message: RunMessage): Promise<RowsReply | UnknownModelReply> {
+    const known = models.get(message.model)
+    if (known === undefined && message.spec === null) return { kind: 'unknown-model' }
+    const model = known ?? open(message.spec!, message.slot)
+    const slot = model.network.slot(message.slot)
+    const decoded = await decodeRows(message, model.spec, slot.pixels, data.maxPixels)
+    const rows = decoded.filter(({ error }) => error === null).length
+    if (rows === 0)
+      return { kind: 'rows', rows: decoded.map(row => failure(row)), compute: 0, baseline: null }
+
+    const start = performance.now()
+    const predictions = predict(slot, model.spec, rows, message.members)
+    const compute = performance.now() - start
+    const twins = message.baseline ? await askBaseline(model, slot.pixels, rows) : null
+    let next = 0
+    return {
+      kind: 'rows',
+      rows: decoded.map(row => {
+        if (row.error !== null) return failure(row)
+        const index = next++
+        const baseline = twins === null ? null : twins.predictions[index]
+        return { ok: true, decode: row.milliseconds, prediction: predictions[index], baseline }
+      }),
+      compute,
+      baseline: twins === null ? null : twins.milliseconds,
+    }
+  }
+
+  return {
+    open: message =>
+      asData(() => {
+        const place = meet(message)
+        // The workers' slots are theirs while the model is not in use yet.
+        open(message.model, place)
+        return { kind: 'done' }
+      }),
+    run: message => asData(() => run(message)),
+    decode: message =>
+      asData(async () => {
+        const pixels = new Uint8Array(message.input.height * message.input.width * message.input.channels)
+        const start = performance.now()
+        await decodeImage(new Uint8Array(message.bytes), message.input, data.maxPixels, pixels)
+        return { kind: 'decoded', pixels, decode: performance.now() - start }
+      }),
+    release: message =>
+      asData(async () => {
+        meet(message)
+        const model = models.get(message.model)
+        models.delete(message.model)
+        // One that could not be opened was reported when it was asked for, and needs no closing.
+        await model?.baseline?.then(
+          baseline => baseline.close(),
+          () => undefined,
+        )
+        return { kind: 'done' }
+      }),
+  }
+}
+
+/** @returns this worker's place, 0..workers − 1, different from all others' */
+function meet({ barrier, workers }: EveryWorker): number {
+  const place = arrive(barrier, workers, meetingTimeout)
+  if (place === null) throw new XnordError('WORKER_LOST', 'Another worker died before this task could begin.')
+  return place
+}
+
+/** Good rows lie in `pixels` behind one another, without gaps where a row failed. */
+async function decodeRows(
+  { bytes, rows }: RunMessage,
+  spec: ModelSpec,
+  pixels: Uint8Array,
+  maxPixels: number,
+): Promise<readonly DecodedRow[]> {
+  const { rowBytes } = spec.plan
+  const decoded: DecodedRow[] = []
+  let good = 0
+  for (const row of rows) {
+    const start = performance.now()
+    // One after the other: a worker is one core's worth of work.
+    const error = await decodeRow(
+      row,
+      new Uint8Array(bytes, row.offset, row.length),
+      pixels.subarray(good * rowBytes, (good + 1) * rowBytes),
+      spec,
+      maxPixels,
+    )
+    if (error === null) good++
+    decoded.push({ milliseconds: performance.now() - start, error })
+  }
+  return decoded
+}
+
+async function decodeRow(
+  row: RowBytes,
+  bytes: Uint8Array,
+  out: Uint8Array,
+  spec: ModelSpec,
+  maxPixels: number,
+): Promise<XnordError | null> {
+  if (row.kind === 'pixels') {
+    out.set(bytes)
+    return null
+  }
+  try {
+    await decodeImage(bytes, spec.input, maxPixels, out)
+    return null
+  } catch (thrown) {
+    if (thrown instanceof XnordError) return thrown
+    throw thrown
+  }
+}
+
+function predict(slot: NetworkSlot, spec: ModelSpec, rows: number, members: number): readonly Prediction[] {
+  const logits = slot.classify(slot.pixels, rows, members)
+  const temperature = spec.temperature[members - 1]!
+  return split(logits, rows).map(row => {
+    const { probabilities, index, entropy, mutualInformation, agreement } = answer(row, members, temperature)
+    return {
+      logits: row,
+      probabilities,
+      index,
+      uncertainty: { entropy, mutualInformation, agreement, members },
+    }
+  })
+}
+
+async function askBaseline(
+  model: OpenModel,
+  pixels: Uint8Array,
+  rows: number,
+): Promise<{ readonly predictions: readonly BaselinePrediction[]; readonly milliseconds: number }> {
+  const { baseline: file, input, plan } = model.spec
+  // What fails once would fail again, the bytes being the same: the rejection is kept, too.
+  model.baseline ??= openBaseline(new Uint8Array(file!), { input, classes: plan.classes })
+  const baseline = await model.baseline
+  const start = performance.now()
+  const logits = await baseline.classify(pixels, rows, 1)
+  const milliseconds = performance.now() - start
+  const predictions = split(logits, rows).map(row => {
+    const { probabilities, index } = answer(row, 1, 1)
+    return { logits: row, probabilities, index }
+  })
+  return { predictions, milliseconds }
+}
+
+/** [rows, …] as one array a row. */
+function split(values: Float32Array, rows: number): readonly Float32Array[] {
+  const length = values.length / rows
+  return Array.from({ length: rows }, (_, row) => values.subarray(row * length, (row + 1) * length))
+}
+
+function failure(row: DecodedRow): RowReply {
+  return { ok: false, decode: row.milliseconds, error: row.error!.data }
+}
+
+async function asData<Reply>(task: () => Reply | Promise<Reply>): Promise<Reply | Failed> {
+  try {
+    return await task()
+  } catch (thrown) {
+    const error = asXnordError(thrown)
+    const stack = thrown instanceof Error && error !== thrown ? (thrown.stack ?? null) : null
+    return { kind: 'failed', error: error.data, stack }
+  }
+}
