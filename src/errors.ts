@@ -18,6 +18,9 @@ export const errorTable = {
   TOO_MANY_PARTS: { status: 413, group: 'request', title: 'The request has too many parts' },
   FILE_MISSING: { status: 400, group: 'request', title: 'The request holds no file' },
   TENSOR_INVALID: { status: 400, group: 'request', title: 'An inference tensor is not valid' },
+  REQUEST_MALFORMED: { status: 400, group: 'request', title: 'The request is not valid HTTP' },
+  REQUEST_TIMEOUT: { status: 408, group: 'request', title: 'The request took too long to arrive' },
+  HEADERS_TOO_LARGE: { status: 431, group: 'request', title: 'The request has too many or too long headers' },
   ROUTE_UNKNOWN: { status: 404, group: 'request', title: 'There is nothing at this address' },
   MODEL_UNKNOWN: { status: 404, group: 'request', title: 'No model of this name is loaded' },
   VERSION_UNKNOWN: { status: 404, group: 'request', title: 'The model has no such version' },
@@ -44,6 +47,7 @@ export const errorTable = {
     group: 'service',
     title: 'The request holds more rows than the queue can ever take',
   },
+  UPLOADS_FULL: { status: 503, group: 'service', title: 'Too many bytes of requests are being held' },
   DEADLINE_EXCEEDED: { status: 503, group: 'service', title: 'The deadline passed before the answer' },
   NOT_READY: { status: 503, group: 'service', title: 'The service is starting' },
   SHUTTING_DOWN: { status: 503, group: 'service', title: 'The service is shutting down' },
@@ -51,6 +55,7 @@ export const errorTable = {
   INTERNAL: { status: 500, group: 'service', title: 'An error inside xnord: please report it' },
 
   // A model file
+  MODEL_UNREADABLE: { status: 500, group: 'model', title: "The model's file cannot be read" },
   MODEL_TOO_LARGE: { status: 500, group: 'model', title: 'The model exceeds a limit of the format' },
   MODEL_HEADER_INVALID: { status: 500, group: 'model', title: "The model file's header is not valid" },
   MODEL_DIGEST_MISMATCH: { status: 500, group: 'model', title: 'The model file does not match its digest' },
