@@ -1,0 +1,246 @@
+import { type Backend, backends } from './engine/kernels/kernels.ts'
+import { XnordError } from './errors.ts'
+
+/** One line of the configuration: how its variable is called, what it may hold, and what that means. */
+export interface Setting<T> {
+  readonly variable: string
+  /** What the variable may hold, in words, for the documentation. */
+  readonly type: string
+  /** Holds where the variable is absent or empty; null where absence means something of its own. */
+  readonly default: T
+  /** The default in words, where its value would not say enough. */
+  readonly defaultMeaning?: string
+  readonly meaning: string
+  /** @throws Error whose message says what the variable may hold instead */
+  readonly parse: (text: string) => T
+}
+
+const MiB = 2 ** 20
+
+/** Every setting there is. `docs/configuration.md` is generated from this table. */
+export const settings = {
+  host: text({
+    variable: 'XNORD_HOST',
+    default: '127.0.0.1',
+    meaning: 'Address to listen on. A container needs `0.0.0.0`.',
+  }),
+  port: integer({
+    variable: 'XNORD_PORT',
+    range: [0, 65_535],
+    default: 8080,
+    meaning: 'TCP port to listen on; 0 takes a free one, which the log names.',
+  }),
+  models: text({
+    variable: 'XNORD_MODELS',
+    default: 'models',
+    meaning: 'Folder of models: `<name>/<version>/model.safetensors`.',
+  }),
+  defaultModel: optional(
+    text({
+      variable: 'XNORD_DEFAULT_MODEL',
+      default: '',
+      meaning: 'The model that answers where a request names none.',
+    }),
+    'the only model, where there is one',
+  ),
+  workers: optional(
+    integer({
+      variable: 'XNORD_WORKERS',
+      range: [1, 256],
+      default: 1,
+      meaning: 'Worker threads that decode and compute.',
+    }),
+    'one for each core that affinity and cgroup allow',
+  ),
+  backend: optional(
+    choice<Backend>({
+      variable: 'XNORD_BACKEND',
+      choices: backends,
+      meaning: 'Forces one implementation of the kernels.',
+    }),
+    'the fastest that runs here',
+  ),
+  queueRows: integer({
+    variable: 'XNORD_QUEUE_ROWS',
+    range: [1, 2 ** 24],
+    default: 4096,
+    meaning:
+      'Rows that may wait or be computed at one time, each counted once a member (and at its cost for the baseline). What comes beyond is refused with 503.',
+  }),
+  maxFiles: integer({
+    variable: 'XNORD_MAX_FILES',
+    range: [1, 65_536],
+    default: 256,
+    meaning: 'Files in one multipart request.',
+  }),
+  maxFileBytes: integer({
+    variable: 'XNORD_MAX_FILE_BYTES',
+    range: [1, 2 ** 30],
+    default: 8 * MiB,
+    meaning: 'Bytes of one image file.',
+  }),
+  maxBodyBytes: integer({
+    variable: 'XNORD_MAX_BODY_BYTES',
+    range: [1, 2 ** 30],
+    default: 32 * MiB,
+    meaning: 'Bytes of one request body.',
+  }),
+  maxJsonBytes: integer({
+    variable: 'XNORD_MAX_JSON_BYTES',
+    range: [1, 2 ** 28],
+    default: 8 * MiB,
+    meaning: 'Bytes of one JSON request body: parsing it takes several times as much memory.',
+  }),
+  maxHeldBytes: integer({
+    variable: 'XNORD_MAX_HELD_BYTES',
+    range: [1, 2 ** 40],
+    default: 256 * MiB,
+    meaning:
+      'Bytes of request bodies held at one time, all requests together. What comes beyond is refused with 503.',
+  }),
+  maxPixels: integer({
+    variable: 'XNORD_MAX_PIXELS',
+    range: [1, 2 ** 28],
+    default: 2 ** 24,
+    meaning: 'Pixels (width × height) of one image, as its header states them.',
+  }),
+  requestSeconds: seconds({
+    variable: 'XNORD_REQUEST_SECONDS',
+    range: [1, 3600],
+    default: 60,
+    meaning: 'Seconds within which a request must have arrived whole.',
+  }),
+  drainSeconds: seconds({
+    variable: 'XNORD_DRAIN_SECONDS',
+    range: [0, 3600],
+    default: 0,
+    meaning:
+      'Seconds between SIGTERM, which turns readiness off, and the end of listening. Behind a load balancer: a little more than its probes need to notice.',
+  }),
+  shutdownSeconds: seconds({
+    variable: 'XNORD_SHUTDOWN_SECONDS',
+    range: [1, 3600],
+    default: 30,
+    meaning:
+      'Seconds after the end of listening within which the requests under way are answered; then the process exits with 1.',
+  }),
+  logLevel: choice({
+    variable: 'XNORD_LOG_LEVEL',
+    choices: ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const,
+    default: 'info',
+    meaning: 'The least severe level that is logged. `debug` adds two lines a request.',
+  }),
+} as const satisfies Record<string, Setting<unknown>>
+
+type ValueOf<S> = S extends Setting<infer T> ? T : never
+
+export type Config = { readonly [K in keyof typeof settings]: ValueOf<(typeof settings)[K]> }
+
+type Environment = Readonly<Record<string, string | undefined>>
+
+/**
+ * The configuration that the environment states, frozen.
+ *
+ * @throws CONFIGURATION_INVALID, whose detail lists every mistake, one a line
+ */
+export function readConfig(environment: Environment): Config {
+  const mistakes: string[] = []
+  const values: Record<string, unknown> = {}
+  for (const [key, setting] of Object.entries<Setting<unknown>>(settings)) {
+    const stated = environment[setting.variable]
+    values[key] = setting.default
+    if (stated === undefined || stated === '') continue
+    try {
+      values[key] = setting.parse(stated)
+    } catch (error) {
+      mistakes.push(`${setting.variable}: ${(error as Error).message}, not ${JSON.stringify(stated)}`)
+    }
+  }
+  mistakes.push(...unknownVariables(environment))
+  const config = values as Config
+  if (mistakes.length === 0) mistakes.push(...contradictions(config))
+  if (mistakes.length > 0) throw new XnordError('CONFIGURATION_INVALID', mistakes.join('\n'))
+  return Object.freeze(config)
+}
+
+function unknownVariables(environment: Environment): readonly string[] {
+  const known = new Set(Object.values(settings).map(setting => setting.variable))
+  return Object.keys(environment)
+    .filter(variable => variable.startsWith('XNORD_') && !known.has(variable))
+    .sort()
+    .map(variable => `${variable}: there is no such setting`)
+}
+
+function contradictions(config: Config): readonly string[] {
+  const mistakes: string[] = []
+  if (config.maxFileBytes > config.maxBodyBytes) {
+    mistakes.push('XNORD_MAX_FILE_BYTES: must not exceed XNORD_MAX_BODY_BYTES')
+  }
+  if (Math.max(config.maxBodyBytes, config.maxJsonBytes) > config.maxHeldBytes) {
+    mistakes.push('XNORD_MAX_HELD_BYTES: must hold one body of XNORD_MAX_BODY_BYTES and XNORD_MAX_JSON_BYTES')
+  }
+  return mistakes
+}
+
+interface SettingText<T> {
+  readonly variable: string
+  readonly default: T
+  readonly meaning: string
+}
+
+function text(options: SettingText<string>): Setting<string> {
+  return { ...options, type: 'text', parse: stated => stated }
+}
+
+interface SettingNumber extends SettingText<number> {
+  readonly range: readonly [least: number, most: number]
+}
+
+function integer({ range: [least, most], ...options }: SettingNumber): Setting<number> {
+  return {
+    ...options,
+    type: `integer, ${least} … ${most}`,
+    parse(stated) {
+      const value = /^\d{1,15}$/.test(stated) ? Number(stated) : Number.NaN
+      if (value >= least && value <= most) return value
+      throw new Error(`must be an integer from ${least} to ${most}`)
+    },
+  }
+}
+
+function seconds({ range: [least, most], ...options }: SettingNumber): Setting<number> {
+  return {
+    ...options,
+    type: `number, ${least} … ${most}`,
+    parse(stated) {
+      const value = /^\d{1,9}(\.\d{1,9})?$/.test(stated) ? Number(stated) : Number.NaN
+      if (value >= least && value <= most) return value
+      throw new Error(`must be a number of seconds from ${least} to ${most}`)
+    },
+  }
+}
+
+interface SettingChoice<T extends string> {
+  readonly variable: string
+  readonly choices: readonly T[]
+  readonly default?: T
+  readonly meaning: string
+}
+
+function choice<T extends string>({ choices, ...options }: SettingChoice<T>): Setting<T> {
+  return {
+    ...options,
+    default: options.default ?? choices[0]!,
+    type: choices.map(name => `\`${name}\``).join(', '),
+    parse(stated) {
+      const found = choices.find(name => name === stated)
+      if (found !== undefined) return found
+      throw new Error(`must be one of ${choices.join(', ')}`)
+    },
+  }
+}
+
+/** The same setting with null as its default, whose meaning is given in words. */
+function optional<T>(setting: Setting<T>, defaultMeaning: string): Setting<T | null> {
+  return { ...setting, default: null, defaultMeaning }
+}
