@@ -1,0 +1,84 @@
+import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify'
+import type { Config } from '../config.ts'
+import type { Service } from '../serving/types.ts'
+import type { HttpContext } from './context.ts'
+import { toXnordError } from './fastify-errors.ts'
+import { HeldBytes } from './held-bytes.ts'
+import type { Metrics } from './metrics.ts'
+import { answerClientError } from './plugins/client-error.ts'
+import { answerErrors, inferenceStyle, newRequestId, problemStyle, sendError } from './plugins/errors.ts'
+import { addOpenapi } from './plugins/openapi.ts'
+import { page } from './plugins/page.ts'
+import { classifyRoutes } from './routes/classify.ts'
+import { metricsRoute } from './routes/metrics.ts'
+import { modelRoutes } from './routes/models.ts'
+import { healthRoutes } from './routes/v2-health.ts'
+import { inferRoutes } from './routes/v2-infer.ts'
+import { metadataRoutes } from './routes/v2-models.ts'
+
+export interface AppOptions {
+  readonly service: Service
+  readonly config: Config
+  readonly metrics: Metrics
+  /** Without it nothing is logged. */
+  readonly log?: FastifyBaseLogger
+  /** Turns readiness off when it becomes true. */
+  readonly draining?: () => boolean
+}
+
+/** The HTTP side of a running service, not listening yet. Closing it leaves the service running. */
+export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
+  const { service, config, metrics, log } = options
+  const context: HttpContext = {
+    service,
+    config,
+    metrics,
+    heldBytes: new HeldBytes(config.maxHeldBytes),
+    draining: options.draining ?? (() => false),
+  }
+  metrics.watch(service, context.heldBytes)
+
+  const app = Fastify({
+    ...(log !== undefined && { loggerInstance: log }),
+    // Two lines a request cost more than a small answer.
+    logController: new LogController({
+      disableRequestLogging: config.logLevel !== 'debug' && config.logLevel !== 'trace',
+    }),
+    genReqId: newRequestId,
+    bodyLimit: config.maxBodyBytes,
+    requestTimeout: config.requestSeconds * 1000,
+    // What still arrives on open connections while the server closes is answered as ever; serving refuses what it cannot take.
+    return503OnClosing: false,
+    routerOptions: { maxParamLength: 256 },
+    // Parameters that do not exist are mistakes of the caller, not to be dropped; one value is never taken for a list.
+    ajv: { customOptions: { removeAdditional: false, coerceTypes: true } },
+    frameworkErrors: (thrown, request, reply) => {
+      sendError(toXnordError(thrown, problemStyle.invalidBody), request, reply, problemStyle)
+    },
+    clientErrorHandler: answerClientError,
+  })
+  app.decorateRequest('model', null)
+  app.decorateRequest('receivedAt', 0)
+  // The schemas of answers are the documentation's; tests hold answers to them. JSON.stringify is the faster writer.
+  app.setSerializerCompiler(() => data => JSON.stringify(data))
+  app.addHook('onSend', async (_request, reply) => {
+    reply.header('x-content-type-options', 'nosniff')
+  })
+
+  answerErrors(app, problemStyle)
+  await addOpenapi(app)
+  await app.register(classifyRoutes, context)
+  await app.register(modelRoutes, context)
+  await app.register(metricsRoute, context)
+  await app.register(
+    async v2 => {
+      answerErrors(v2, inferenceStyle)
+      await v2.register(healthRoutes, context)
+      await v2.register(metadataRoutes, context)
+      await v2.register(inferRoutes, context)
+    },
+    { prefix: '/v2' },
+  )
+  await app.register(page)
+  return app
+}

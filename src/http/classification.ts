@@ -1,0 +1,96 @@
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import { type ErrorData, XnordError } from '../errors.ts'
+import type { Row, RowAnswer, RowTimes, ServedModel } from '../serving/types.ts'
+import { type RowWriter, writeError } from './answers.ts'
+import { clientGone } from './client-gone.ts'
+import type { HttpContext } from './context.ts'
+import { problemStyle, sendError } from './plugins/errors.ts'
+import type { PredictQuery } from './schemas/predict.ts'
+import { readUploads, type Upload } from './uploads.ts'
+
+const defaultTop = 5
+
+/** What one route asks of serving, and how it writes an answered row. */
+export interface Variant {
+  readonly baseline: boolean
+  readonly write: RowWriter
+}
+
+/** Reads a request's rows, has them answered, and writes the answers. */
+export async function answerRows(
+  request: FastifyRequest<{ Querystring: PredictQuery }>,
+  reply: FastifyReply,
+  context: HttpContext,
+  { baseline, write }: Variant,
+): Promise<FastifyReply> {
+  const { service, metrics } = context
+  const { query } = request
+  const model = service.find(query.model, query.version)
+  request.model = model
+  const top = topOf(query.top, model)
+  const signal = clientGone(reply)
+  const uploads = await readUploads(request, reply, model, context)
+  const rows = uploads.flatMap(({ row }) => ('code' in row ? [] : [row]))
+  const options = {
+    model,
+    rows,
+    members: query.members ?? model.defaultMembers,
+    baseline,
+    signal,
+    ...(query.deadline !== undefined && { deadline: request.receivedAt + query.deadline }),
+  }
+  const answered = rows.length === 0 ? [] : await service.predict(options)
+  const answers = inOrder(uploads, answered)
+
+  const started = performance.now()
+  const predictions = answers.map((answer, index) => {
+    const { name } = uploads[index]!
+    return answer.ok ? { name, ...write(answer, model, top) } : writeError(name, answer.error)
+  })
+  const failure = commonFailure(answers)
+  if (failure !== null) {
+    return sendError(new XnordError(failure.code, failure.detail), request, reply, problemStyle, {
+      predictions,
+    })
+  }
+  const { name, version, digest, backend } = model
+  const body = JSON.stringify({ model: name, version, digest, backend, predictions })
+  metrics.encoded(model, (performance.now() - started) / 1000)
+  for (const answer of answers) {
+    if (answer.ok && answer.baseline !== null) {
+      metrics.compared(model, answer.baseline.index === answer.prediction.index)
+    }
+  }
+  return reply.header('server-timing', serverTiming(answers)).type('application/json').send(body)
+}
+
+function topOf(asked: number | undefined, { name, labels }: ServedModel): number {
+  if (asked === undefined) return Math.min(defaultTop, labels.length)
+  if (asked <= labels.length) return asked
+  throw new XnordError('PARAMETER_INVALID', `top must be at most ${labels.length}, the classes of ${name}.`)
+}
+
+function inOrder(uploads: readonly Upload[], answered: readonly RowAnswer[]): readonly RowAnswer[] {
+  const next = answered.values()
+  return uploads.map(({ row }) => (isError(row) ? { ok: false, error: row } : next.next().value!))
+}
+
+function isError(row: Row | ErrorData): row is ErrorData {
+  return 'code' in row
+}
+
+/** The first row's error where every row has one: then the request has failed. */
+function commonFailure(answers: readonly RowAnswer[]): ErrorData | null {
+  const first = answers[0]!
+  return first.ok || answers.some(answer => answer.ok) ? null : first.error
+}
+
+/** The longest of each stage over the rows, in milliseconds. */
+function serverTiming(answers: readonly RowAnswer[]): string {
+  const times = answers.flatMap(answer => (answer.ok ? [answer.times] : []))
+  const stages: readonly (keyof RowTimes)[] = ['queue', 'decode', 'compute', 'baseline']
+  return stages
+    .filter(stage => times.some(time => time[stage] !== null))
+    .map(stage => `${stage};dur=${Math.max(...times.map(time => time[stage] ?? 0)).toFixed(3)}`)
+    .join(', ')
+}

@@ -1,0 +1,23 @@
+import type { Config } from '../config.ts'
+import type { ServedModel, Service } from '../serving/types.ts'
+import type { HeldBytes } from './held-bytes.ts'
+import type { Metrics } from './metrics.ts'
+
+/** What the routes work with. */
+export interface HttpContext {
+  readonly service: Service
+  readonly config: Config
+  readonly metrics: Metrics
+  readonly heldBytes: HeldBytes
+  /** True from the first signal to end: readiness is off, and all else goes on. */
+  readonly draining: () => boolean
+}
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** The model that answers, from when it is found; what metrics label the request with. */
+    model: ServedModel | null
+    /** Milliseconds on the clock of `performance.now()` at which its headers had arrived. */
+    receivedAt: number
+  }
+}

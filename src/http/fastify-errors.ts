@@ -1,0 +1,52 @@
+import type { FastifyError, FastifySchemaValidationError } from 'fastify'
+import { asXnordError, type ErrorCode, XnordError } from '../errors.ts'
+
+/** Errors of Fastify, its plugins and the request's stream, under our codes. What is not here goes by its status. */
+const codes: Readonly<Record<string, ErrorCode>> = {
+  FST_ERR_BAD_URL: 'REQUEST_MALFORMED',
+  FST_ERR_INVALID_URL: 'REQUEST_MALFORMED',
+  FST_ERR_MAX_PARAM_LENGTH: 'ROUTE_UNKNOWN',
+  FST_MP_PREMATURE_CLOSE: 'CLIENT_GONE',
+  ECONNRESET: 'CLIENT_GONE',
+  FST_PARTS_LIMIT: 'TOO_MANY_PARTS',
+  FST_FILES_LIMIT: 'TOO_MANY_PARTS',
+  FST_FIELDS_LIMIT: 'TOO_MANY_PARTS',
+}
+
+const codesByStatus: Readonly<Record<number, ErrorCode>> = {
+  413: 'BODY_TOO_LARGE',
+  415: 'CONTENT_TYPE_UNSUPPORTED',
+}
+
+/**
+ * Any value thrown below a route, as one of our errors.
+ *
+ * @param body the code of a body that does not match its schema
+ */
+export function toXnordError(thrown: unknown, body: ErrorCode): XnordError {
+  if (thrown instanceof XnordError || !isFastifyError(thrown)) return asXnordError(thrown)
+  if (thrown.validation !== undefined) {
+    const code = thrown.validationContext === 'body' ? body : 'PARAMETER_INVALID'
+    return new XnordError(code, describe(thrown.validation[0]!), { cause: thrown })
+  }
+  const code = codes[thrown.code] ?? codeOfStatus(thrown.statusCode ?? 500)
+  return code === null ? asXnordError(thrown) : new XnordError(code, thrown.message, { cause: thrown })
+}
+
+function codeOfStatus(status: number): ErrorCode | null {
+  if (status < 400 || status > 499) return null
+  return codesByStatus[status] ?? 'BODY_MALFORMED'
+}
+
+function isFastifyError(thrown: unknown): thrown is FastifyError {
+  return thrown instanceof Error && 'code' in thrown && typeof thrown.code === 'string'
+}
+
+/** One sentence on the first thing that Ajv found wrong. */
+function describe({ instancePath, keyword, params, message }: FastifySchemaValidationError): string {
+  const where = instancePath.slice(1).replaceAll('/', '.')
+  if (keyword === 'additionalProperties')
+    return `There is no parameter ${JSON.stringify(params.additionalProperty)}.`
+  if (where === '') return `The request ${message ?? 'is not valid'}.`
+  return `${where} ${message ?? 'is not valid'}.`
+}

@@ -1,0 +1,82 @@
+import { randomUUID } from 'node:crypto'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { type ErrorCode, XnordError } from '../../errors.ts'
+import { toXnordError } from '../fastify-errors.ts'
+
+/** How a scope writes its errors: its media type, and its body. */
+export interface ErrorStyle {
+  readonly contentType: string
+  /** The code of a JSON body that does not match its schema. */
+  readonly invalidBody: ErrorCode
+  readonly write: (error: XnordError, requestId: string) => object
+}
+
+/** RFC 9457. */
+export const problemStyle: ErrorStyle = {
+  contentType: 'application/problem+json',
+  invalidBody: 'BODY_MALFORMED',
+  write: (error, requestId) => ({
+    type: `urn:xnord:error:${error.code}`,
+    title: error.title,
+    status: error.status,
+    detail: error.message,
+    instance: `urn:uuid:${requestId}`,
+    code: error.code,
+  }),
+}
+
+/** What clients of the Open Inference Protocol expect. */
+export const inferenceStyle: ErrorStyle = {
+  contentType: 'application/json',
+  invalidBody: 'TENSOR_INVALID',
+  write: error => ({ error: error.message, code: error.code }),
+}
+
+/** Answers every error of a scope, unknown addresses included, in one style. */
+export function answerErrors(app: FastifyInstance, style: ErrorStyle): void {
+  app.setErrorHandler((thrown, request, reply) =>
+    sendError(toXnordError(thrown, style.invalidBody), request, reply, style),
+  )
+  app.setNotFoundHandler((request, reply) =>
+    sendError(
+      new XnordError('ROUTE_UNKNOWN', `${request.method} ${request.url.split('?')[0]}`),
+      request,
+      reply,
+      style,
+    ),
+  )
+}
+
+/** @param more further members of the body */
+export function sendError(
+  error: XnordError,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  style: ErrorStyle,
+  more: object = {},
+): FastifyReply {
+  if (error.code === 'INTERNAL') request.log.error({ err: error.cause ?? error }, 'a request failed')
+  discardRest(request)
+  reply.code(error.status).type(style.contentType)
+  if (error.status === 503) reply.header('retry-after', Math.max(1, Math.ceil(error.retryAfter ?? 1)))
+  return reply.send(JSON.stringify({ ...style.write(concealed(error, request), request.id), ...more }))
+}
+
+/** Messages of unforeseen errors may tell of paths and code: they stay in the log. */
+function concealed(error: XnordError, request: FastifyRequest): XnordError {
+  if (error.code !== 'INTERNAL') return error
+  return new XnordError('INTERNAL', `The log tells more under the request's id, ${request.id}.`)
+}
+
+/**
+ * An answer may come before the body has been read. The rest of it is thrown away as it arrives, until the server's
+ * request timeout: with the socket closed at once, many clients would meet a reset instead of the answer.
+ */
+function discardRest(request: FastifyRequest): void {
+  if (request.raw.readableEnded) return
+  request.raw.unpipe()
+  request.raw.resume()
+}
+
+/** Identifies one request in its problem document and in the log. */
+export const newRequestId = (): string => randomUUID()

@@ -1,0 +1,62 @@
+import swagger from '@fastify/swagger'
+import swaggerUi from '@fastify/swagger-ui'
+import type { FastifyInstance } from 'fastify'
+import { Model, ModelList } from '../schemas/models.ts'
+import { Comparison, ComparisonAnswer, Prediction, PredictionAnswer } from '../schemas/predict.ts'
+import { InferenceError, Problem, RowError } from '../schemas/problem.ts'
+import { InferRequest, InferResponse, ModelMetadata, ServerMetadata } from '../schemas/v2.ts'
+import { version } from '../version.ts'
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** Of a route that reads its body itself: what it takes, for the documentation only. */
+    documentedBody?: object
+  }
+}
+
+const shared = [
+  Problem,
+  InferenceError,
+  RowError,
+  Prediction,
+  PredictionAnswer,
+  Comparison,
+  ComparisonAnswer,
+  Model,
+  ModelList,
+  ServerMetadata,
+  ModelMetadata,
+  InferRequest,
+  InferResponse,
+]
+
+/** Collects the routes' schemas into `/openapi.json`, shown at `/docs`. Registered on the root, before the routes. */
+export async function addOpenapi(app: FastifyInstance): Promise<void> {
+  for (const schema of shared) app.addSchema(schema)
+  await app.register(swagger, {
+    openapi: {
+      openapi: '3.1.0',
+      info: {
+        title: 'xnord',
+        version,
+        description: 'Image classification by binarized neural networks, computed with XOR and popcount.',
+        license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
+      },
+      tags: [
+        { name: 'predict', description: 'Images in, answers out' },
+        { name: 'models', description: 'What is loaded' },
+        { name: 'inference', description: 'The Open Inference Protocol, version 2' },
+        { name: 'operation', description: 'For those who run the service' },
+      ],
+    },
+    refResolver: {
+      buildLocalReference: (json, _baseUri, _fragment, index) => String(json.$id ?? `schema-${index}`),
+    },
+    transform: ({ schema, url, route }) => {
+      const body = route.config?.documentedBody
+      return { url, schema: body === undefined ? schema : { ...schema, body } }
+    },
+  })
+  await app.register(swaggerUi, { routePrefix: '/docs', staticCSP: true })
+  app.get('/openapi.json', { schema: { hide: true } }, async () => app.swagger())
+}

@@ -1,0 +1,19 @@
+import type { FastifyInstance } from 'fastify'
+import type { HttpContext } from '../context.ts'
+
+/** `GET /metrics`, for Prometheus. */
+export async function metricsRoute(app: FastifyInstance, { metrics }: HttpContext): Promise<void> {
+  app.get(
+    '/metrics',
+    {
+      schema: {
+        summary: 'Metrics, in the text format of Prometheus',
+        tags: ['operation'],
+        response: {
+          200: { description: 'All metrics.', content: { 'text/plain': { schema: { type: 'string' } } } },
+        },
+      },
+    },
+    async (_request, reply) => reply.type(metrics.contentType).send(await metrics.render()),
+  )
+}

@@ -1,0 +1,80 @@
+import type { FastifyInstance } from 'fastify'
+import type { ServedModel, Service } from '../../serving/types.ts'
+import type { HttpContext } from '../context.ts'
+import { inferenceErrorResponse } from '../schemas/problem.ts'
+import { type ModelMetadata, ModelPath, VersionPath } from '../schemas/v2.ts'
+import { outputMetadata } from '../v2/outputs.ts'
+import { version } from '../version.ts'
+import { requireReady } from './v2-health.ts'
+
+/** `GET /v2`, and `GET /v2/models/{name}[/versions/{version}]` with `/ready`. */
+export async function metadataRoutes(app: FastifyInstance, context: HttpContext): Promise<void> {
+  const { service } = context
+
+  app.get(
+    '',
+    {
+      schema: {
+        summary: 'Describe the server',
+        tags: ['inference'],
+        response: { 200: { $ref: 'ServerMetadata#' } },
+      },
+    },
+    async () => ({ name: 'xnord', version, extensions: [] }),
+  )
+
+  for (const { path, params } of modelPaths) {
+    app.get<{ Params: ModelPath }>(
+      path,
+      {
+        schema: {
+          summary: 'Describe a model',
+          tags: ['inference'],
+          params,
+          response: { 200: { $ref: 'ModelMetadata#' }, default: inferenceErrorResponse },
+        },
+      },
+      async ({ params }) => describe(service.find(params.name, params.version), service),
+    )
+
+    app.get<{ Params: ModelPath }>(
+      `${path}/ready`,
+      {
+        schema: {
+          summary: 'Does this model answer?',
+          tags: ['inference'],
+          params,
+          response: {
+            200: { type: 'object', properties: {}, description: 'Yes.' },
+            default: inferenceErrorResponse,
+          },
+        },
+      },
+      async ({ params }) => {
+        const { name } = service.find(params.name, params.version)
+        requireReady(context)
+        return { name, ready: true }
+      },
+    )
+  }
+}
+
+/** A model's address below `/v2`, without and with its version. */
+export const modelPaths = [
+  { path: '/models/:name', params: ModelPath },
+  { path: '/models/:name/versions/:version', params: VersionPath },
+] as const
+
+function describe(model: ServedModel, service: Service): ModelMetadata {
+  const { height, width, channels } = model.input
+  return {
+    name: model.name,
+    versions: service
+      .models()
+      .filter(({ name }) => name === model.name)
+      .map(({ version }) => String(version)),
+    platform: 'xnord',
+    inputs: [{ name: 'image', datatype: 'UINT8', shape: [-1, height, width, channels] }],
+    outputs: outputMetadata(model),
+  }
+}

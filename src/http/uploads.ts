@@ -1,0 +1,125 @@
+import type { Readable } from 'node:stream'
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import { type ErrorData, XnordError } from '../errors.ts'
+import type { Row, ServedModel } from '../serving/types.ts'
+import type { HttpContext } from './context.ts'
+import { toXnordError } from './fastify-errors.ts'
+
+/** One row of a request: what was sent, or why it cannot be used. */
+export interface Upload {
+  /** The part's file name; null where there is none. */
+  readonly name: string | null
+  readonly row: Row | ErrorData
+}
+
+/** What the content-type parsers leave as the request's body: it is read later, when the query has been checked. */
+export interface RawBody {
+  readonly kind: Row['kind']
+  readonly stream: Readable
+}
+
+export const imageTypes = ['image/png', 'image/jpeg', 'image/webp'] as const
+export const pixelType = 'application/octet-stream'
+
+/**
+ * The rows of a request, in the order of its parts.
+ *
+ * @throws FILE_MISSING, BODY_TOO_LARGE, BODY_MALFORMED, TOO_MANY_PARTS, PARAMETER_INVALID, PIXELS_LENGTH,
+ *   UPLOADS_FULL, CLIENT_GONE
+ */
+export async function readUploads(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  model: ServedModel,
+  context: HttpContext,
+): Promise<readonly Upload[]> {
+  const take = holder(request, reply, context)
+  if (request.isMultipart()) return readParts(request, context, take)
+  if (request.body === undefined) throw new XnordError('FILE_MISSING', 'The request has no body.')
+  const { kind, stream } = request.body as RawBody
+  if (kind === 'pixels') return splitPixels(await readAll(stream, context.config.maxBodyBytes, take), model)
+  return [{ name: null, row: { kind, bytes: await readAll(stream, context.config.maxFileBytes, take) } }]
+}
+
+/** Counts the bytes of one request, against its own limit and that of all requests, until it is answered. */
+function holder(request: FastifyRequest, reply: FastifyReply, { config, heldBytes, metrics }: HttpContext) {
+  const stated = Number(request.headers['content-length'] ?? 0)
+  if (stated > config.maxBodyBytes) throw bodyTooLarge(config.maxBodyBytes)
+  let held = 0
+  reply.raw.once('close', () => heldBytes.give(held))
+  return (bytes: number): void => {
+    if (held + bytes > config.maxBodyBytes) throw bodyTooLarge(config.maxBodyBytes)
+    try {
+      heldBytes.take(bytes)
+    } catch (error) {
+      metrics.uploadRefused()
+      throw error
+    }
+    held += bytes
+  }
+}
+
+async function readAll(stream: Readable, limit: number, take: (bytes: number) => void): Promise<Buffer> {
+  const chunks: Buffer[] = []
+  let length = 0
+  // Left half-read, the stream must live on: it is the socket, and the refusal is to be sent over it.
+  for await (const chunk of stream.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
+    length += chunk.length
+    if (length > limit) throw bodyTooLarge(limit)
+    take(chunk.length)
+    chunks.push(chunk)
+  }
+  return Buffer.concat(chunks, length)
+}
+
+async function readParts(
+  request: FastifyRequest,
+  { config }: HttpContext,
+  take: (bytes: number) => void,
+): Promise<readonly Upload[]> {
+  const uploads: Upload[] = []
+  try {
+    for await (const part of request.parts()) {
+      if (part.type === 'field') {
+        throw new XnordError(
+          'PARAMETER_INVALID',
+          `The part ${JSON.stringify(part.fieldname)} is not a file; parameters go into the query.`,
+        )
+      }
+      const bytes = await readAll(part.file, config.maxBodyBytes, take)
+      const name = part.filename ? part.filename : null
+      const tooLarge = part.file.truncated
+      uploads.push({ name, row: tooLarge ? bodyTooLarge(config.maxFileBytes).data : { kind: 'file', bytes } })
+    }
+  } catch (error) {
+    throw partError(error)
+  }
+  if (uploads.length === 0)
+    throw new XnordError('FILE_MISSING', 'The multipart body has no part that is a file.')
+  return uploads
+}
+
+/** The multipart parser throws plain errors for what it cannot read. */
+function partError(error: unknown): XnordError {
+  const known = toXnordError(error, 'BODY_MALFORMED')
+  if (known.code !== 'INTERNAL') return known
+  return new XnordError('BODY_MALFORMED', known.message, { cause: error })
+}
+
+function splitPixels(bytes: Uint8Array, { input }: ServedModel): readonly Upload[] {
+  const rowBytes = input.height * input.width * input.channels
+  if (bytes.length === 0 || bytes.length % rowBytes !== 0) {
+    throw new XnordError(
+      'PIXELS_LENGTH',
+      `A row is ${input.height} × ${input.width} × ${input.channels} = ${rowBytes} bytes; the body has ${bytes.length}.`,
+    )
+  }
+  return Array.from({ length: bytes.length / rowBytes }, (_, row) => ({
+    name: null,
+    row: { kind: 'pixels', bytes: bytes.subarray(row * rowBytes, (row + 1) * rowBytes) },
+  }))
+}
+
+function bodyTooLarge(limit: number): XnordError {
+  return new XnordError('BODY_TOO_LARGE', `At most ${limit} bytes are taken.`)
+}

@@ -1,0 +1,88 @@
+import { XnordError } from '../../src/errors.ts'
+import type {
+  PredictRequest,
+  Row,
+  RowAnswer,
+  ServedModel,
+  Service,
+  ServiceState,
+} from '../../src/serving/types.ts'
+
+/** Two pixels high and wide, grey, three classes: small enough to be written out in a test. */
+export const shapes: ServedModel = {
+  name: 'shapes',
+  version: 2,
+  digest: 'd'.repeat(64),
+  backend: 'wasm',
+  input: { height: 2, width: 2, channels: 1, resize: 'stretch' },
+  labels: ['circle', 'square', 'star'],
+  members: 4,
+  defaultMembers: 2,
+  hasBaseline: true,
+  maxRows: 64,
+  wordOperations: 1234,
+  bytes: { model: 5000, baseline: 9000 },
+  provenance: { accuracy: { test: 0.99, n: 100 } },
+}
+
+/** What the test double answers for one row; throw to fail the request. */
+export type Answerer = (row: Row, request: PredictRequest) => RowAnswer | Promise<RowAnswer>
+
+/** `square` with 0.7, from two members that both say so; the baseline says `star`. */
+export function square(request: Pick<PredictRequest, 'baseline' | 'members'>): RowAnswer {
+  return {
+    ok: true,
+    prediction: {
+      logits: Float32Array.from({ length: request.members * 3 }, (_, index) => index / 2),
+      probabilities: Float64Array.of(0.1, 0.7, 0.2),
+      index: 1,
+      uncertainty: { entropy: 0.75, mutualInformation: 0.125, agreement: 1, members: request.members },
+    },
+    baseline: request.baseline
+      ? { logits: Float32Array.of(1, 2, 3), probabilities: Float64Array.of(0.25, 0.25, 0.5), index: 2 }
+      : null,
+    times: { queue: 0.25, decode: 0.5, compute: 0.125, baseline: request.baseline ? 2 : null },
+  }
+}
+
+export interface FakeOptions {
+  readonly models?: readonly ServedModel[]
+  readonly answer?: Answerer
+  readonly state?: Partial<ServiceState>
+}
+
+/** An in-memory double of the interface that HTTP knows of serving; it keeps the requests that it was asked. */
+export function fakeService({ models = [shapes], answer, state }: FakeOptions = {}) {
+  const requests: PredictRequest[] = []
+  const service: Service = {
+    backend: 'wasm',
+    models: () => models,
+    find(name, version) {
+      const named = models.filter(model => name === undefined || model.name === name)
+      if (named.length === 0) throw new XnordError('MODEL_UNKNOWN', `there is no ${name}`)
+      if (new Set(named.map(model => model.name)).size > 1) {
+        throw new XnordError('MODEL_AMBIGUOUS', named.map(model => model.name).join(', '))
+      }
+      const found = named.findLast(model => version === undefined || model.version === version)
+      if (found === undefined) throw new XnordError('VERSION_UNKNOWN', `there is no version ${version}`)
+      return found
+    },
+    async predict(request) {
+      requests.push(request)
+      return Promise.all(
+        request.rows.map(row => (answer === undefined ? square(request) : answer(row, request))),
+      )
+    },
+    state: () => ({
+      ready: true,
+      workers: 2,
+      busyWorkers: 1,
+      queuedRows: 3,
+      inFlightRows: 5,
+      busySeconds: 1.5,
+      ...state,
+    }),
+    close: async () => {},
+  }
+  return { service, requests }
+}
