@@ -1,0 +1,38 @@
+import { constants } from 'node:os'
+import { pino } from 'pino'
+import { readConfig } from './config.ts'
+import { asXnordError } from './errors.ts'
+import { startServer } from './server.ts'
+
+const options = { base: undefined, formatters: { level: (label: string) => ({ level: label }) } }
+let log = pino(options)
+
+// A rejection that nobody handles arrives here, too: the state of the process is unknown, so it ends.
+process.on('uncaughtException', error => {
+  log.fatal({ err: error }, 'an error that nobody handled')
+  process.exit(1)
+})
+
+try {
+  const config = readConfig(process.env)
+  log = pino({ ...options, level: config.logLevel })
+  log.info({ config, node: process.versions.node }, 'xnord starts')
+  const server = await startServer(config, log)
+  log.info({ url: server.url }, 'xnord listens')
+
+  let stopping = false
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    process.on(signal, async () => {
+      if (stopping) process.exit(128 + constants.signals[signal])
+      stopping = true
+      log.info({ signal }, 'xnord stops; a second signal ends it at once')
+      const complete = await server.stop()
+      log.info({ complete }, 'xnord has stopped')
+      process.exit(complete ? 0 : 1)
+    })
+  }
+} catch (thrown) {
+  const { code, title, message, cause } = asXnordError(thrown)
+  log.fatal({ code, detail: message, ...(code === 'INTERNAL' && { err: cause }) }, title)
+  process.exit(1)
+}

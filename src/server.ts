@@ -1,0 +1,74 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import type { Logger } from 'pino'
+import type { Config } from './config.ts'
+import { XnordError } from './errors.ts'
+import { buildApp } from './http/app.ts'
+import { createMetrics } from './http/metrics.ts'
+import { availableCores } from './serving/cores.ts'
+import { createService } from './serving/service.ts'
+
+/** A server that listens. */
+export interface Server {
+  /** Such as `http://127.0.0.1:8080`. */
+  readonly url: string
+  /**
+   * Turns readiness off, serves on for the drain delay, stops listening, answers the requests under way, and ends the
+   * workers. Clients that are still there when the limit has passed are cut off.
+   *
+   * @returns whether every request under way got its answer
+   */
+  stop(): Promise<boolean>
+}
+
+/**
+ * Loads the models, verifies them on every worker, and only then listens: who can connect can be answered.
+ *
+ * @throws MODELS_MISSING, CONFIGURATION_INVALID, LISTEN_FAILED; nothing is left running then
+ */
+export async function startServer(config: Config, log: Logger): Promise<Server> {
+  const metrics = createMetrics()
+  const service = await createService({
+    models: config.models,
+    workers: config.workers ?? availableCores(),
+    queueRows: config.queueRows,
+    backend: config.backend ?? undefined,
+    maxPixels: config.maxPixels,
+    defaultModel: config.defaultModel ?? undefined,
+    observer: metrics.observer,
+    log,
+  })
+  let draining = false
+  const app = await buildApp({ service, config, metrics, log, draining: () => draining })
+  const { host, port } = config
+  const url = await app.listen({ host, port }).catch(async error => {
+    await app.close()
+    await service.close()
+    throw new XnordError('LISTEN_FAILED', listenFailure(error, host, port), { cause: error })
+  })
+
+  return {
+    url,
+    async stop() {
+      draining = true
+      await delay(config.drainSeconds * 1000)
+      let complete = true
+      const limit = setTimeout(() => {
+        complete = false
+        app.server.closeAllConnections()
+      }, config.shutdownSeconds * 1000)
+      await app.close()
+      clearTimeout(limit)
+      await service.close()
+      return complete
+    },
+  }
+}
+
+function listenFailure(error: NodeJS.ErrnoException, host: string, port: number): string {
+  const reasons: Readonly<Record<string, string>> = {
+    EADDRINUSE: 'another process listens there',
+    EADDRNOTAVAIL: 'this machine has no such address',
+    EACCES: 'this user may not listen there',
+  }
+  return `${host}:${port}: ${reasons[error.code ?? ''] ?? error.message}`
+}
