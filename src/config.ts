@@ -168,8 +168,15 @@ function unknownVariables(environment: Environment): readonly string[] {
   return Object.keys(environment)
     .filter(variable => variable.startsWith('XNORD_') && !known.has(variable))
     .sort()
-    .map(variable => `${variable}: there is no such setting`)
+    .map(
+      variable =>
+        `${variable}: there is no such setting${serviceLink.test(variable) ? serviceLinkAdvice : ''}`,
+    )
 }
+
+/** Kubernetes describes a service that is called xnord to every container in such variables. */
+const serviceLink = /^XNORD_(SERVICE_|PORT_)/
+const serviceLinkAdvice = ' (variables of a Kubernetes service; enableServiceLinks: false keeps them away)'
 
 function contradictions(config: Config): readonly string[] {
   const mistakes: string[] = []
@@ -177,7 +184,9 @@ function contradictions(config: Config): readonly string[] {
     mistakes.push('XNORD_MAX_FILE_BYTES: must not exceed XNORD_MAX_BODY_BYTES')
   }
   if (Math.max(config.maxBodyBytes, config.maxJsonBytes) > config.maxHeldBytes) {
-    mistakes.push('XNORD_MAX_HELD_BYTES: must hold one body of XNORD_MAX_BODY_BYTES and XNORD_MAX_JSON_BYTES')
+    mistakes.push(
+      'XNORD_MAX_HELD_BYTES: must hold one body of XNORD_MAX_BODY_BYTES and one of XNORD_MAX_JSON_BYTES',
+    )
   }
   return mistakes
 }
