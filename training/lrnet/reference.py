@@ -38,7 +38,7 @@ def logits(
     network: DiscreteNetwork,
     pixels: NDArray[np.uint8],
     members: int | None = None,
-    chunk: int = 128,
+    chunk: int = 32,
 ) -> NDArray[np.float32]:
     """Logits [members, n, classes] of the first `members` members (all of them by default)."""
     chosen = network.members[:members]
@@ -85,26 +85,32 @@ def _apply(operation: Operation, parameters: Parameters, value: Value) -> Value:
     if operation.output == "floats":
         assert parameters.scale is not None
         assert parameters.bias is not None
-        # The cast is exact, since |sum| <= 2^24; then one rounding an operation.
+        # The format has |sum| <= 2^24, so the cast is exact; then one rounding an operation.
         return sums.astype(np.float32) * parameters.scale + parameters.bias
     assert parameters.threshold is not None
     bits = sums >= parameters.threshold
     return _pooled(bits) if operation.pool == 2 else bits
 
 
-def _sums(operation: Operation, weights: NDArray[np.int8], value: Value) -> NDArray[np.float64]:
-    """Exact integers [n, height, width, out], held in float64, which is exact up to 2^53."""
+def _sums(
+    operation: Operation, weights: NDArray[np.int8], value: Value
+) -> NDArray[np.float32] | NDArray[np.float64]:
+    """Exact integers [n, height, width, out], held in floats."""
     if value.dtype == np.uint8:
-        inputs, fill = (value ^ 0x80).view(np.int8), 0
+        inputs, fill, largest = (value ^ 0x80).view(np.int8), 0, 128
     elif value.dtype == np.bool_:
-        inputs, fill = np.where(value, np.int8(1), np.int8(-1)), -1
+        inputs, fill, largest = np.where(value, np.int8(1), np.int8(-1)), -1, 1
     else:
         raise ValueError(f"{operation.name}: its input is floats, not pixels or bits")
     if operation.op == "linear":
         operands = inputs.reshape(len(inputs), 1, 1, -1)
     else:
         operands = _patches(inputs, fill, operation)
-    return operands.astype(np.float64) @ weights.T.astype(np.float64)
+    out, taps = weights.shape
+    # No sum of products, in whatever order they are added, is over taps * largest: an integer that floats hold.
+    exact = np.float32 if taps * largest <= 2**24 else np.float64
+    sums = operands.reshape(-1, taps).astype(exact) @ weights.T.astype(exact)
+    return sums.reshape(*operands.shape[:3], out)
 
 
 def _patches(inputs: NDArray[np.int8], fill: int, operation: Operation) -> NDArray[np.int8]:

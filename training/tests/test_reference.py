@@ -114,6 +114,17 @@ def test_a_sum_equal_to_the_threshold_gives_one() -> None:
     assert values["layer"].tolist() == [[[[True, False]]]]
 
 
+def test_a_sum_that_float32_does_not_hold_is_exact() -> None:
+    operation = Operation("layer", "linear", "image", 2, "binary")
+    weights = np.ones((2, 256 * 256 * 3), dtype=np.int8)
+    pixels = np.full((1, 256, 256, 3), 255, dtype=np.uint8)
+    pixels[0, 100, 100, 1] = 254
+    # 127 * 196608 - 1, an odd number over 2^24.
+    parameters = Parameters(weights, np.array([24_969_215, 24_969_216], dtype=np.int32))
+    values = reference.forward((operation,), {"layer": parameters}, pixels)
+    assert values["layer"].tolist() == [[[[True, False]]]]
+
+
 def test_a_float_is_rounded_after_the_product_and_again_after_the_sum() -> None:
     # 3 * 0.1f rounds to 0.3f exactly, which the bias takes away; a fused product and sum keeps -2^-27.
     scale, bias = np.float32(0.1), np.float32(-0.3)
