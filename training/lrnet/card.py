@@ -1,0 +1,257 @@
+"""The model card: what a model is, how it was made and how good it is, written from the file and what was measured."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from lrnet.discrete import Operation
+from lrnet.format import Model
+from lrnet.graph import Shape, taps, value_shapes
+
+
+def card(model: Model, version: str, file_bytes: int, baseline_bytes: int, proved_rows: int) -> str:
+    """The text of README.md for a model whose provenance is `lrnet.export`'s.
+
+    file_bytes and baseline_bytes: the sizes of the two files; proved_rows: images on which PyTorch, the reference
+    and the file were compared.
+    """
+    sections = (
+        _summary(model, version),
+        _accuracy(model),
+        _calibration(model),
+        _sizes(model, file_bytes, baseline_bytes),
+        _network(model),
+        _training(model, version),
+        _check(model, proved_rows),
+    )
+    return "\n\n".join(sections) + "\n"
+
+
+def _summary(model: Model, version: str) -> str:
+    image = model.network.input
+    members = len(model.network.members)
+    colour = "grey" if image.channels == 1 else "RGB"
+    weights = " and ".join(sorted({operation.weights for operation in model.network.graph}))
+    test = model.provenance["figures"]["test"]
+    first, all_members = test["members"][0]["accuracy"], test["members"][-1]["accuracy"]
+    return "\n".join(
+        (
+            f"# {model.name}, version {version}",
+            "",
+            f"Tells {len(model.network.labels)} classes ({', '.join(model.network.labels)}) apart in {colour} images of"
+            f" {image.width} x {image.height} pixels, with {weights} weights and one-bit activations. It ships"
+            f" {_count(members, 'member')}, discrete networks drawn from one learned distribution: on"
+            f" {test['n']:,} test images member 0 alone is right in {first:.2%}, the mean of"
+            f" {members} in {all_members:.2%}, the float32 baseline in {test['baseline']['accuracy']:.2%}.",
+            "",
+            "A program wrote this page; every figure in it was measured when the model was exported.",
+        )
+    )
+
+
+def _accuracy(model: Model) -> str:
+    figures = model.provenance["figures"]
+    test, held_out = figures["test"], figures["heldOut"]
+    rows = [
+        (
+            _count(k, "member"),
+            *(f"{value['accuracy']:.2%}" for value in pair),
+            *(f"{value['logLoss']:.4f}" for value in pair),
+        )
+        for k, pair in enumerate(zip(test["members"], held_out["members"], strict=True), start=1)
+    ]
+    twins = (test["baseline"], held_out["baseline"])
+    rows.append(
+        (
+            "baseline",
+            *(f"{value['accuracy']:.2%}" for value in twins),
+            *(f"{value['logLoss']:.4f}" for value in twins),
+        )
+    )
+    best = test["members"][-1]["accuracy"]
+    header = ("", "test accuracy", "held-out accuracy", "test log-loss", "held-out log-loss")
+    return "\n".join(
+        (
+            "## Accuracy",
+            "",
+            f"n = {test['n']:,} test images, and {held_out['n']:,} that were held out from the training images and"
+            " decided everything, so that their figures are a little too good. k members: the mean of the first k"
+            " members' probabilities, by the integer reference. The baseline: by onnxruntime, without a temperature."
+            f" Log-loss in nats. The standard error of {best:.2%} with n = {test['n']:,} is {_standard_error(best, test['n']):.2%}.",
+            "",
+            *_table(header, rows),
+            "",
+            _default(model, held_out["members"]),
+        )
+    )
+
+
+def _default(model: Model, held_out: Sequence[Mapping[str, Any]]) -> str:
+    """Why so many members answer when a request asks for no number."""
+    chosen, members = model.default_members, len(held_out)
+    answer = f"{_count(chosen, 'member')} answer{'s' if chosen == 1 else ''} unless a request asks for another number"
+    if members == 1:
+        return f"{answer}."
+    one, several = held_out[0], held_out[(chosen if chosen > 1 else members) - 1]
+    compared = (
+        f"on the held-out images accuracy goes from {one['accuracy']:.2%} with 1 to {several['accuracy']:.2%} with"
+        f" {chosen if chosen > 1 else members}, and log-loss from {one['logLoss']:.4f} to {several['logLoss']:.4f}"
+    )
+    if chosen == 1:
+        return f"{answer}: {compared}, and the work grows with the number."
+    return (
+        f"{answer}: {compared}, and only several can disagree, which shows what the model is unsure of."
+        f" `members=1` costs 1/{chosen} of the work."
+    )
+
+
+def _calibration(model: Model) -> str:
+    calibration = model.calibration
+    test = model.provenance["figures"]["test"]
+    rows = [
+        (
+            _count(k, "member"),
+            f"{temperature:.3f}",
+            f"{entry['uncalibrated']['calibrationError']:.4f}",
+            f"{entry['calibrationError']:.4f}",
+            f"{entry['uncalibrated']['logLoss']:.4f}",
+            f"{entry['logLoss']:.4f}",
+        )
+        for k, (temperature, entry) in enumerate(
+            zip(calibration.temperature, test["members"], strict=True), start=1
+        )
+    ]
+    header = ("", "temperature", "error before", "error after", "log-loss before", "log-loss after")
+    return "\n".join(
+        (
+            "## Calibration",
+            "",
+            f"Logits are divided by a temperature, one for each number of members, fitted on the {calibration.n:,}"
+            f" {calibration.split} images by least log-loss. The expected calibration error (15 bins of equal width)"
+            f" and the log-loss before and after are on the {test['n']:,} test images.",
+            "",
+            *_table(header, rows),
+        )
+    )
+
+
+def _sizes(model: Model, file_bytes: int, baseline_bytes: int) -> str:
+    shapes = value_shapes(model.network.input, model.network.graph)
+    bits = sum(_weight_bits(operation, shapes[operation.input]) for operation in model.network.graph)
+    members = len(model.network.members)
+    rows = [
+        ("weights of one member", f"{bits:,} bits", f"{baseline_bytes / (bits / 8):.1f}"),
+        (
+            f"model.safetensors, {_count(members, 'member')}",
+            f"{file_bytes:,} bytes",
+            f"{baseline_bytes / file_bytes:.1f}",
+        ),
+        ("baseline.onnx", f"{baseline_bytes:,} bytes", "1.0"),
+    ]
+    return "\n".join(
+        (
+            "## Size",
+            "",
+            *_table(("", "size", "the baseline is so many times larger"), rows),
+        )
+    )
+
+
+def _weight_bits(operation: Operation, source: Shape) -> int:
+    """Bits that hold the weights: one each, or two where they are ternary."""
+    return operation.out * taps(operation, source) * (2 if operation.weights == "ternary" else 1)
+
+
+def _network(model: Model) -> str:
+    shapes = value_shapes(model.network.input, model.network.graph)
+    rows = []
+    for operation in model.network.graph:
+        size = "x".join(str(axis) for axis in shapes[operation.name])
+        window = f"{operation.kernel}x{operation.kernel}" if operation.op == "conv2d" else ""
+        for word in ("stride", "padding", "pool"):
+            if (value := getattr(operation, word)) > (word != "padding"):
+                window += f", {word} {value}"
+        count = operation.out * taps(operation, shapes[operation.input])
+        rows.append(
+            (operation.name, operation.op, window, size, f"{count:,} {operation.weights}", operation.output)
+        )
+    header = ("operation", "", "window", "output", "weights", "")
+    return "\n".join(("## Network", "", *_table(header, rows)))
+
+
+def _training(model: Model, version: str) -> str:
+    made = model.provenance
+    held_out = made["heldOut"]
+    versions = ", ".join(f"{name} {number}" for name, number in made["versions"].items())
+    rows = [
+        ("data", f"`{made['data']}`, training part; SHA-256 of its images and labels `{made['dataDigest']}`"),
+        ("held out", f"{held_out['n']:,} images; SHA-256 `{held_out['digest']}`"),
+        ("command", f"`{made['command']}`"),
+        ("seed", str(made["seed"])),
+        ("hardware", f"{made['hardware']}, {made['seconds']:,.0f} s"),
+        ("versions", versions),
+        ("members", _members(made["chosen"])),
+    ]
+    recipe = "\n".join(_flattened(made["recipe"]))
+    return "\n".join(
+        (
+            "## Training",
+            "",
+            *_table(("", ""), rows),
+            "",
+            "The recipe, as in the run's file:",
+            "",
+            "```",
+            recipe,
+            "```",
+            "",
+            f"Written by `lrnet export CHECKPOINT --out models/{model.name}/{version}`.",
+        )
+    )
+
+
+def _members(chosen: Sequence[int]) -> str:
+    named = ", ".join("the most probable network" if place == 0 else f"draw {place}" for place in chosen)
+    return f"{named}: chosen on the held-out images, the best alone first"
+
+
+def _flattened(recipe: Mapping[str, Any], prefix: str = "") -> Iterable[str]:
+    """Every entry but the graph, which has a section of its own, as key = value."""
+    for key, value in recipe.items():
+        if isinstance(value, Mapping):
+            yield from _flattened(value, f"{prefix}{key}.")
+        elif key != "graph":
+            yield f"{prefix}{key} = {value}"
+
+
+def _check(model: Model, proved_rows: int) -> str:
+    n, members = len(model.check.image), len(model.network.members)
+    operations = len(model.network.graph)
+    return "\n".join(
+        (
+            "## Check",
+            "",
+            f"The file carries {n} images (held-out ones, all 0, all 255, noise), the SHA-256 of each of the"
+            f" {operations} operations' outputs for each of the {members} members, and the logits; a backend that does"
+            " not give exactly these does not serve the model. Before the file was written, PyTorch's discrete"
+            f" network and the integer reference on the file's own weights gave the same bits and logits on"
+            f" {proved_rows} images, for every operation of every member.",
+        )
+    )
+
+
+def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterable[str]:
+    yield f"| {' | '.join(header)} |"
+    yield "|---" * len(header) + "|"
+    for row in rows:
+        yield f"| {' | '.join(row)} |"
+
+
+def _standard_error(accuracy: float, n: int) -> float:
+    return math.sqrt(accuracy * (1 - accuracy) / n)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"

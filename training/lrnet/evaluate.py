@@ -1,0 +1,160 @@
+"""How good a model file is: accuracy, log-loss and calibration by the integer reference, and by the baseline."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lrnet import data as datasets
+from lrnet import log as logs
+from lrnet import reference
+from lrnet.calibrate import accuracy, log_loss, mean_probabilities
+from lrnet.format import NAME, Model, digest, read
+from lrnet.onnx import baseline_logits
+
+SplitName = Literal["held-out", "test"]
+
+BINS = 15
+"""Bins of equal width for the calibration error, as in Guo et al., On Calibration of Modern Neural Networks."""
+
+RUNS = Path(__file__).parents[1] / "runs"
+
+
+@dataclass(frozen=True)
+class Score:
+    """accuracy and calibration_error: 0 … 1; log_loss: nats a row."""
+
+    accuracy: float
+    log_loss: float
+    calibration_error: float
+
+
+def score(probabilities: NDArray[np.float64], labels: NDArray[np.int64]) -> Score:
+    """The figures of probabilities [n, classes] for labels [n]."""
+    return Score(
+        accuracy(probabilities, labels),
+        log_loss(probabilities, labels),
+        calibration_error(probabilities, labels),
+    )
+
+
+def calibration_error(probabilities: NDArray[np.float64], labels: NDArray[np.int64]) -> float:
+    """Expected calibration error: Σ over bins of confidence, (rows in it / n) · |accuracy - mean confidence|."""
+    confidence = probabilities.max(axis=1)
+    right = probabilities.argmax(axis=1) == labels
+    # Bin i is (i / BINS, (i + 1) / BINS].
+    bins = np.clip(np.ceil(confidence * BINS) - 1, 0, BINS - 1).astype(np.int64)
+    gaps = np.bincount(bins, weights=right - confidence, minlength=BINS)
+    return float(np.abs(gaps).sum() / len(labels))
+
+
+def score_members(
+    logits: NDArray[np.float32], temperature: tuple[float, ...], labels: NDArray[np.int64]
+) -> list[Score]:
+    """Entry k - 1: the first k members' mean probabilities, of logits [members, n, classes]."""
+    return [
+        score(mean_probabilities(logits[:k], temperature[k - 1]), labels) for k in range(1, len(logits) + 1)
+    ]
+
+
+def read_split(provenance: Mapping[str, Any], split: SplitName, directory: Path | None) -> datasets.Split:
+    """The images that a model held out from its training, or its data set's test images.
+
+    Raises DataError; ValueError where the model does not say what it was trained on, or the images are others.
+    """
+    try:
+        name, held_out = provenance["data"], provenance["heldOut"]
+    except KeyError as error:
+        raise ValueError(f"the model does not say what it was trained on: no {error}") from error
+    if split == "test":
+        return datasets.read_test(name, directory)
+    images = datasets.read_training(name, directory, held_out["n"])[1]
+    if images.digest() != held_out["digest"]:
+        raise ValueError(f"{name}: these are not the images that the model held out")
+    return images
+
+
+def read_model(directory: Path) -> tuple[Model, bytes | None]:
+    """A model version and its baseline's bytes. Raises OSError; ValueError for a file that is not what it should be."""
+    model = read((directory / "model.safetensors").read_bytes())
+    if model.baseline is None:
+        return model, None
+    baseline = (directory / "baseline.onnx").read_bytes()
+    if hashlib.sha256(baseline).hexdigest() != model.baseline:
+        raise ValueError(f"{directory / 'baseline.onnx'}: its SHA-256 is not the one that the model names")
+    return model, baseline
+
+
+def evaluate(
+    directory: Path,
+    *,
+    data: Path | None,
+    split: SplitName,
+    members: int | None = None,
+    labels_out: Path | None = None,
+    log: Path | None = None,
+) -> None:
+    """Prints the figures of the first 1 … `members` members (all of them by default) and of the baseline.
+
+    `labels_out` gets one label a line: the answers of `members` members, or of as many as answer by default.
+    A reading of the test images is noted in `log`, by default the log of the run that made the model.
+
+    Raises OSError, DataError; ValueError for a model or a count of members that cannot be.
+    """
+    model, baseline = read_model(directory)
+    most = len(model.network.members)
+    if members is not None and not 1 <= members <= most:
+        raise ValueError(f"members is 1 to {most}, not {members}")
+    destination = (log or run_log(model.provenance)) if split == "test" else None
+    images = read_split(model.provenance, split, data)
+    logits = reference.logits(model.network, images.images, members)
+    scores = score_members(logits, model.calibration.temperature, images.labels)
+    record: dict[str, Any] = {
+        "event": "evaluate",
+        "model": f"{model.name}/{directory.resolve().name}",
+        "digest": digest((directory / "model.safetensors").read_bytes()),
+        "split": split,
+        "n": len(images),
+        "accuracy": [entry.accuracy for entry in scores],
+        "log_loss": [entry.log_loss for entry in scores],
+        "calibration_error": [entry.calibration_error for entry in scores],
+    }
+    print(f"{record['model']}, {split} images, n = {len(images)}")
+    for count, entry in enumerate(scores, start=1):
+        print(_line(f"{count} member{'s' if count > 1 else ''}", entry))
+    if baseline is not None:
+        logits_of_baseline = baseline_logits(baseline, images.images)
+        twin = score(mean_probabilities(logits_of_baseline[None]), images.labels)
+        record["baseline"] = twin.accuracy
+        print(_line("baseline", twin))
+    if destination is not None:
+        logs.append(destination, record)
+    if labels_out is not None:
+        count = members or model.default_members
+        answers = mean_probabilities(logits[:count], model.calibration.temperature[count - 1])
+        lines = (f"{model.network.labels[index]}\n" for index in answers.argmax(axis=1))
+        labels_out.write_text("".join(lines), encoding="utf-8")
+
+
+def run_log(provenance: Mapping[str, Any]) -> Path:
+    """The log of the run that made a model. Raises ValueError outside of a checkout that has it."""
+    run = provenance.get("run")
+    path = RUNS / f"{run}.jsonl"
+    if not (isinstance(run, str) and NAME.fullmatch(run) and path.exists()):
+        raise ValueError(
+            "a reading of the test images is logged, and here is no log of the run: name one with --log"
+        )
+    return path
+
+
+def _line(name: str, entry: Score) -> str:
+    return (
+        f"{name:>10}  accuracy {entry.accuracy:8.4%}  log-loss {entry.log_loss:.4f}"
+        f"  calibration error {entry.calibration_error:.4f}"
+    )

@@ -1,0 +1,242 @@
+"""From a finished training to a model version: model.safetensors, baseline.onnx and the card.
+
+Nothing is written before PyTorch's discrete network, the integer reference and the file read back have given the
+same bits, operation by operation, and the ONNX file the logits of the float twin.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from lrnet import data as datasets
+from lrnet import log as logs
+from lrnet import reference
+from lrnet.calibrate import mean_probabilities
+from lrnet.card import card
+from lrnet.checkpoint import load_discrete, load_float, load_json, load_record
+from lrnet.discrete import DiscreteNetwork
+from lrnet.evaluate import Score, run_log, score, score_members
+from lrnet.format import NAME, Calibration, Check, Model, digest, read, write
+from lrnet.networks import FloatNetwork, discrete_forward
+from lrnet.onnx import baseline_logits, to_image, to_onnx
+
+HELD_OUT_CHECKS, NOISE_CHECKS = 12, 2
+"""Check images beside all 0 and all 255."""
+
+PROVED_ROWS = 256
+"""Held-out images on which, beside the check images, every operation is compared."""
+
+TWIN_TOLERANCE = 1e-4
+"""Of the largest logit: onnxruntime and PyTorch add in different orders."""
+
+
+class ExportError(ValueError):
+    """The version cannot be made; nothing was written."""
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A finished checkpoint's content; `recipe` is the run's table, `record` what was measured."""
+
+    recipe: Mapping[str, Any]
+    record: Mapping[str, Any]
+    network: DiscreteNetwork
+    twin: FloatNetwork
+
+
+def export(
+    checkpoint: Path,
+    out: Path,
+    *,
+    data: Path | None,
+    default_members: int | None = None,
+    log: Path | None = None,
+) -> None:
+    """Writes the model version `out`, models/NAME/VERSION, of a finished training, whole or not at all.
+
+    `default_members` of the members answer a request that asks for no number; all of them by default. The test
+    images are read for the card, and that is noted in `log`, by default the run's own.
+
+    Raises ExportError for a version that exists, and for any difference between what must be equal;
+    CheckpointError, DataError, OSError.
+    """
+    name = _name(out)
+    trained = Trained(
+        load_json(checkpoint / "run.json"),
+        load_record(checkpoint),
+        load_discrete(checkpoint),
+        load_float(checkpoint),
+    )
+    members = len(trained.network.members)
+    if not 1 <= (default_members or members) <= members:
+        raise ExportError(f"default members are 1 to {members}, not {default_members}")
+    record = trained.record
+    destination = log or run_log({"run": record["name"]})
+    held_out = datasets.read_training(record["data"], data, record["held_out_n"])[1]
+    test = datasets.read_test(record["data"], data)
+
+    images = check_images(held_out.images, record["seed"])
+    baseline = to_onnx(trained.twin, trained.network.input)
+    model = Model(
+        name=name,
+        network=trained.network,
+        default_members=default_members or members,
+        calibration=Calibration(tuple(record["temperatures"]), "held-out", len(held_out)),
+        baseline=hashlib.sha256(baseline).hexdigest(),
+        provenance=provenance(trained, baseline, held_out, test),
+        check=Check(images, *reference.check_vectors(trained.network, images)),
+    )
+    file = write(model)
+    figures = model.provenance["figures"]["test"]
+    logs.append(
+        destination,
+        {
+            "event": "export",
+            "model": f"{name}/{out.name}",
+            "digest": digest(file),
+            "split": "test",
+            "n": figures["n"],
+            "accuracy": [entry["accuracy"] for entry in figures["members"]],
+            "baseline": figures["baseline"]["accuracy"],
+        },
+    )
+    rows = np.concatenate([images, held_out.images[:PROVED_ROWS]])
+    prove(trained, read(file).network, baseline, rows)
+    write_version(
+        out,
+        {
+            "model.safetensors": file,
+            "baseline.onnx": baseline,
+            "README.md": card(read(file), out.name, len(file), len(baseline), len(rows)).encode(),
+        },
+    )
+
+
+def check_images(held_out: NDArray[np.uint8], seed: int) -> NDArray[np.uint8]:
+    """Held-out images from all over the split, all 0, all 255, noise: [n, H, W, C], the same for the same seed."""
+    places = np.linspace(0, len(held_out) - 1, HELD_OUT_CHECKS).astype(np.int64)
+    shape = held_out.shape[1:]
+    noise = np.random.default_rng(seed).integers(0, 256, size=(NOISE_CHECKS, *shape), dtype=np.uint8)
+    flat = np.stack([np.full(shape, value, dtype=np.uint8) for value in (0, 255)])
+    return np.concatenate([held_out[places], flat, noise])
+
+
+def provenance(
+    trained: Trained, baseline: bytes, held_out: datasets.Split, test: datasets.Split
+) -> dict[str, Any]:
+    """Where the model comes from, and its figures by the integer reference and onnxruntime."""
+    record = trained.record
+    return {
+        "run": record["name"],
+        "command": record["command"],
+        "seed": record["seed"],
+        "hardware": record["hardware"],
+        "versions": record["versions"],
+        "threads": record["threads"],
+        "seconds": record["seconds"],
+        "data": record["data"],
+        "dataDigest": record["data_digest"],
+        "heldOut": {"n": len(held_out), "digest": held_out.digest()},
+        "chosen": record["chosen"],
+        "recipe": trained.recipe,
+        "figures": {
+            key: measure(trained.network, tuple(record["temperatures"]), baseline, split)
+            for key, split in (("heldOut", held_out), ("test", test))
+        },
+    }
+
+
+def measure(
+    network: DiscreteNetwork, temperature: tuple[float, ...], baseline: bytes, split: datasets.Split
+) -> dict[str, Any]:
+    """The figures on one split: `n`, `members` (entry k - 1: the first k), with and without temperature, `baseline`."""
+    logits = reference.logits(network, split.images)
+    calibrated = score_members(logits, temperature, split.labels)
+    plain = score_members(logits, (1.0,) * len(logits), split.labels)
+    twin = mean_probabilities(baseline_logits(baseline, split.images)[None])
+    return {
+        "n": len(split),
+        "members": [
+            {**_described(with_temperature), "uncalibrated": _described(without)}
+            for with_temperature, without in zip(calibrated, plain, strict=True)
+        ],
+        "baseline": _described(score(twin, split.labels)),
+    }
+
+
+def prove(trained: Trained, written: DiscreteNetwork, baseline: bytes, pixels: NDArray[np.uint8]) -> None:
+    """Holds PyTorch's discrete network against the reference on the file's network, to the bit, and ONNX to its twin.
+
+    `pixels` are [n, H, W, C]. Raises ExportError, naming the member and the operation.
+    """
+    images = torch.from_numpy(pixels)
+    for index, member in enumerate(written.members):
+        expected = discrete_forward(trained.network, index, images)
+        actual = reference.forward(written.graph, member, pixels)
+        for operation in written.graph:
+            of_torch, value = expected[operation.name].cpu().numpy(), actual[operation.name]
+            same = of_torch.dtype == value.dtype and of_torch.shape == value.shape
+            if not (same and np.ascontiguousarray(of_torch).tobytes() == value.tobytes()):
+                raise ExportError(
+                    f"member {index}, {operation.name}: PyTorch and the written file's integers differ"
+                )
+    with torch.inference_mode():
+        logits = trained.twin(torch.from_numpy(to_image(pixels))).numpy()
+    difference = np.abs(baseline_logits(baseline, pixels) - logits).max()
+    if not difference <= TWIN_TOLERANCE * np.abs(logits).max():
+        raise ExportError(f"baseline.onnx: its logits differ from the float twin's by {difference}")
+
+
+def write_version(out: Path, files: Mapping[str, bytes]) -> None:
+    """Writes a directory that is whole or not there. Raises ExportError where it exists; OSError."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    # A name that begins with a dot is no version, so that a server which looks meanwhile sees nothing.
+    partial = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
+    try:
+        for name, content in files.items():
+            with (partial / name).open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+        partial.chmod(0o755)
+        _refuse_existing(out)
+        partial.rename(out)
+    except BaseException:
+        shutil.rmtree(partial)
+        raise
+
+
+def _name(out: Path) -> str:
+    """The model's name: the directory's above the version's."""
+    name, version = out.resolve().parts[-2:]
+    if not re.fullmatch("[1-9][0-9]{0,8}", version):
+        raise ExportError(f"{out}: a version is an integer from 1 on, as in models/mnist/1")
+    if not NAME.fullmatch(name):
+        raise ExportError(f"{out}: a model's name matches {NAME.pattern}, as in models/mnist/1")
+    _refuse_existing(out)
+    return name
+
+
+def _refuse_existing(out: Path) -> None:
+    if out.exists():
+        raise ExportError(f"{out}: it exists, and a version never changes; name the next one")
+
+
+def _described(entry: Score) -> dict[str, float]:
+    return {
+        "accuracy": entry.accuracy,
+        "logLoss": entry.log_loss,
+        "calibrationError": entry.calibration_error,
+    }

@@ -1,0 +1,115 @@
+"""The figures on examples worked by hand, and the command on an exported model."""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.special import softmax
+
+from lrnet import reference
+from lrnet.data import read_test, read_training
+from lrnet.evaluate import (
+    Score,
+    calibration_error,
+    evaluate,
+    read_model,
+    read_split,
+    run_log,
+    score,
+    score_members,
+)
+
+PROBABILITIES = np.array([[0.9, 0.1], [0.62, 0.38], [0.2, 0.8], [0.35, 0.65]])
+LABELS = np.array([0, 1, 1, 1])
+
+
+def test_accuracy_log_loss_and_calibration_error_of_four_rows() -> None:
+    # Confidences 0.9, 0.62 and 0.65 (bin 10, of 0.6 … 0.667), 0.8; the second row is wrong.
+    error = (abs(1 - 0.9) + abs((0 - 0.62) + (1 - 0.65)) + abs(1 - 0.8)) / 4
+    loss = -(math.log(0.9) + math.log(0.38) + math.log(0.8) + math.log(0.65)) / 4
+    assert score(PROBABILITIES, LABELS) == pytest.approx(Score(0.75, loss, error))
+
+
+def test_a_confidence_on_an_edge_belongs_to_the_bin_below() -> None:
+    # 0.8 = 12 / 15 shares a bin with 0.75, and the two errors cancel: 0.8 - 1 and 0.75 - 0 … 0.55 in sum.
+    probabilities = np.array([[0.8, 0.2], [0.75, 0.25]])
+    assert calibration_error(probabilities, np.array([0, 1])) == pytest.approx(0.55 / 2)
+
+
+def test_certainty_that_is_right_has_no_error_and_certainty_that_is_wrong_has_all() -> None:
+    certain = np.array([[1.0, 0.0]])
+    assert calibration_error(certain, np.array([0])) == 0
+    assert calibration_error(certain, np.array([1])) == 1
+
+
+def test_k_members_answer_by_the_mean_of_their_probabilities_at_the_temperature_of_k() -> None:
+    # Member 0 says class 0 by odds of 4 : 1, member 1 class 1 by 16 : 1; at temperature 2 by 2 : 1 and 4 : 1.
+    logits = np.log(np.array([[[4, 1]], [[1, 16]]], dtype=np.float32))
+    first, both = score_members(logits, (1.0, 2.0), np.array([1]))
+    assert first.log_loss == pytest.approx(-math.log(1 / 5), rel=1e-6)
+    assert both.log_loss == pytest.approx(-math.log((1 / 3 + 4 / 5) / 2), rel=1e-6)
+    assert (first.accuracy, both.accuracy) == (0, 1)
+
+
+def test_labels_out_holds_the_answers_of_so_many_members(exported: Path, tmp_path: Path) -> None:
+    out, log = tmp_path / "labels.txt", tmp_path / "log.jsonl"
+    evaluate(exported, data=None, split="test", members=2, labels_out=out, log=log)
+    model, _ = read_model(exported)
+    logits = reference.logits(model.network, read_test("digits", None).images)[:2].astype(np.float64)
+    answers = softmax(logits / model.calibration.temperature[1], axis=2).mean(axis=0).argmax(axis=1)
+    assert out.read_text().splitlines() == [str(answer) for answer in answers]
+
+
+def test_a_reading_of_the_test_images_is_logged_with_its_figures(
+    exported: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log = tmp_path / "log.jsonl"
+    evaluate(exported, data=None, split="test", log=log)
+    (line,) = map(json.loads, log.read_text().splitlines())
+    assert (line["event"], line["model"], line["split"], line["n"]) == ("evaluate", "digits/1", "test", 359)
+    assert len(line["accuracy"]) == 3
+    assert f"3 members  accuracy {line['accuracy'][2]:8.4%}" in capsys.readouterr().out
+    figures = read_model(exported)[0].provenance["figures"]["test"]
+    assert line["accuracy"] == [entry["accuracy"] for entry in figures["members"]]
+    assert line["baseline"] == figures["baseline"]["accuracy"]
+
+
+def test_a_reading_of_the_held_out_images_is_not_logged(exported: Path, tmp_path: Path) -> None:
+    log = tmp_path / "log.jsonl"
+    evaluate(exported, data=None, split="held-out", members=1, log=log)
+    assert not log.exists()
+
+
+@pytest.mark.parametrize("members", [0, 4, -1])
+def test_a_count_of_members_that_cannot_be_is_refused(exported: Path, members: int) -> None:
+    with pytest.raises(ValueError, match="members is 1 to 3"):
+        evaluate(exported, data=None, split="held-out", members=members)
+
+
+def test_test_images_are_not_read_without_a_log(exported: Path) -> None:
+    with pytest.raises(ValueError, match="--log"):
+        run_log({"run": "no-such-run"})
+    with pytest.raises(ValueError, match="--log"):
+        run_log({"run": "../runs/digits"})
+
+
+def test_a_baseline_that_is_not_the_one_named_is_refused(exported: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "digits" / "1"
+    shutil.copytree(exported, copy)
+    baseline = copy / "baseline.onnx"
+    baseline.write_bytes(baseline.read_bytes() + b"\0")
+    with pytest.raises(ValueError, match="SHA-256"):
+        evaluate(copy, data=None, split="held-out")
+
+
+def test_held_out_images_other_than_the_models_are_refused(exported: Path) -> None:
+    made = dict(read_model(exported)[0].provenance)
+    held_out = read_training("digits", None, 238)[1]
+    assert (read_split(made, "held-out", None).images == held_out.images).all()
+    with pytest.raises(ValueError, match="not the images"):
+        read_split({**made, "heldOut": {**made["heldOut"], "n": 237}}, "held-out", None)
