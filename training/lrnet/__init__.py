@@ -1,0 +1,1 @@
+"""lrnet: learns distributions over networks whose weights and activations are one bit, or two."""
