@@ -1,0 +1,142 @@
+"""Layers on Gaussian pre-activations: convolution, moment-matching batch norm, sampled signs."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from lrnet.discrete import Operation
+from lrnet.distributions import WeightDistribution
+from lrnet.graph import Shape
+
+EPSILON = 1e-5
+"""Added to batch norm's variance, in float training, in LRT and on discrete networks alike."""
+
+
+class Gaussian(NamedTuple):
+    """Independent Gaussians: mean [n, channels, H, W]; variance the same, or [1, channels, 1, 1]."""
+
+    mean: Tensor
+    variance: Tensor
+
+
+def weight_shape(operation: Operation, source: Shape) -> tuple[int, int, int, int]:
+    """[out, in, height, width] of an operation's weights; a linear layer is a window over all of its input."""
+    height, width, channels = source
+    if operation.op == "linear":
+        return (operation.out, channels, height, width)
+    return (operation.out, channels, operation.kernel, operation.kernel)
+
+
+def padding_value(operation: Operation) -> float:
+    """What lies around an operation's input: x = 0 around pixels, -1 around bits."""
+    return 0.0 if operation.input == "image" else -1.0
+
+
+def pad(operation: Operation, values: Tensor) -> Tensor:
+    if operation.padding == 0:
+        return values
+    return F.pad(values, [operation.padding] * 4, value=padding_value(operation))
+
+
+def convolve(operation: Operation, padded: Tensor, weights: Tensor) -> Tensor:
+    """Sums [n, out, H, W] over [n, in, H, W], already padded, with weights [out, in, height, width]."""
+    if operation.op == "linear":
+        return F.linear(padded.flatten(1), weights.flatten(1))[:, :, None, None]
+    return F.conv2d(padded, weights, stride=operation.stride)
+
+
+class _StraightThroughSign(torch.autograd.Function):
+    @staticmethod
+    def forward(context: torch.autograd.function.FunctionCtx, values: Tensor) -> Tensor:
+        context.save_for_backward(values)  # type: ignore[attr-defined]
+        return torch.where(values >= 0, 1.0, -1.0)
+
+    @staticmethod
+    def backward(context: torch.autograd.function.FunctionCtx, gradient: Tensor) -> Tensor:
+        (values,) = context.saved_tensors  # type: ignore[attr-defined]
+        return gradient * (values.abs() <= 1)
+
+
+def straight_through_sign(values: Tensor) -> Tensor:
+    """Sign in {-1, +1}, +1 at 0; its gradient is that of hardtanh, 1 within [-1, 1] and 0 outside."""
+    return _StraightThroughSign.apply(values)
+
+
+def sample(gaussian: Gaussian) -> Tensor:
+    """One draw, mean + √variance · ε, that gradients flow through to both moments."""
+    noise = torch.empty_like(gaussian.mean).normal_()
+    return torch.addcmul(gaussian.mean, gaussian.variance.sqrt(), noise)
+
+
+def preactivation(
+    operation: Operation, distribution: WeightDistribution, values: Tensor, centre: float = 0.0
+) -> Gaussian:
+    """The sum Σ w·x over random weights, Gaussian by the central limit theorem: mean Σ E[w]·x, variance Σ Var[w]·x².
+
+    For bits x² = 1, padding included, so the variance is one number a channel. For pixels the variance is that of
+    Σ w·(x - centre): the rest, centre·Σ w, is the same at every position of a drawn network, and the batch norm
+    that is estimated anew on each drawn network takes it away.
+    """
+    mean_weights, variance_weights = distribution.moments()
+    padded = pad(operation, values)
+    mean = convolve(operation, padded, mean_weights.contiguous(memory_format=torch.channels_last))
+    if operation.input == "image":
+        squares = (padded - centre).square()
+        return Gaussian(mean, convolve(operation, squares, variance_weights))
+    return Gaussian(mean, variance_weights.sum(dim=(1, 2, 3)).view(1, -1, 1, 1))
+
+
+class MomentBatchNorm(nn.Module):
+    """Batch norm of Gaussians: normalized by the mean and variance of a batch of draws, then γ and β.
+
+    By the law of total variance a channel's variance is Var[mean] + E[variance], over images and positions.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.gamma = nn.Parameter(torch.ones(channels))
+        self.beta = nn.Parameter(torch.zeros(channels))
+
+    def forward(self, gaussian: Gaussian) -> Gaussian:
+        mean, variance = batch_moments(gaussian)
+        scale = self.gamma * torch.rsqrt(variance + EPSILON)
+        shift = self.beta - mean * scale
+        columns = (1, -1, 1, 1)
+        return Gaussian(
+            torch.addcmul(shift.view(columns), gaussian.mean, scale.view(columns)),
+            gaussian.variance * scale.square().view(columns),
+        )
+
+
+def batch_moments(gaussian: Gaussian) -> tuple[Tensor, Tensor]:
+    """Mean and variance [channels] of draws from all of a batch's Gaussians."""
+    between, mean = torch.var_mean(gaussian.mean, dim=(0, 2, 3), correction=0)
+    return mean, between + gaussian.variance.mean(dim=(0, 2, 3))
+
+
+class StochasticLayer(nn.Module):
+    """Convolution or linear with random weights, batch norm, and a drawn sign, pooled where the operation says so.
+
+    The maximum of drawn pre-activations has the sign that the OR of their drawn bits has, so the pool comes
+    before the sign: a gradient then reaches the one position that decided.
+    """
+
+    def __init__(self, operation: Operation, source: Shape, centre: float) -> None:
+        super().__init__()
+        self.operation = operation
+        self.centre = centre
+        self.weights = WeightDistribution(operation.weights, weight_shape(operation, source))
+        self.norm = MomentBatchNorm(operation.out)
+
+    def forward(self, values: Tensor) -> Tensor:
+        gaussian = preactivation(self.operation, self.weights, values, self.centre)
+        drawn = sample(self.norm(gaussian))
+        if self.operation.output == "floats":
+            return drawn
+        if self.operation.pool == 2:
+            drawn = F.max_pool2d(drawn, 2)
+        return straight_through_sign(drawn)

@@ -1,0 +1,124 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lrnet.distributions import (
+    WeightDistribution,
+    WeightKind,
+    pooled_probability_of_plus_one,
+    probability_of_plus_one,
+)
+
+SHAPE = (3, 2, 3, 3)
+
+
+def random_distribution(kind: WeightKind, seed: int = 0) -> WeightDistribution:
+    distribution = WeightDistribution(kind, SHAPE)
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        distribution.logits.copy_(torch.randn(distribution.logits.shape, generator=generator))
+    return distribution
+
+
+@pytest.mark.parametrize(("kind", "values"), [("binary", {-1, 1}), ("ternary", {-1, 0, 1})])
+def test_a_draw_has_only_the_values_of_its_kind(kind: WeightKind, values: set[int]) -> None:
+    torch.manual_seed(0)
+    drawn = random_distribution(kind).sample()
+    assert drawn.dtype == torch.int8
+    assert set(drawn.unique().tolist()) == values
+
+
+@pytest.mark.parametrize("kind", ["binary", "ternary"])
+def test_draws_have_the_moments_that_are_said(kind: WeightKind) -> None:
+    torch.manual_seed(1)
+    distribution = random_distribution(kind)
+    draws = torch.stack([distribution.sample().double() for _ in range(4000)])
+    mean, variance = distribution.moments()
+    # Five standard errors: of a mean √(1/n) at most, of a variance of values in ±1 under 2/√n.
+    torch.testing.assert_close(draws.mean(0), mean.double(), atol=5 / math.sqrt(4000), rtol=0)
+    torch.testing.assert_close(draws.var(0), variance.double(), atol=10 / math.sqrt(4000), rtol=0)
+
+
+@pytest.mark.parametrize("kind", ["binary", "ternary"])
+def test_gradients_of_the_moments_and_the_entropy_agree_with_finite_differences(kind: WeightKind) -> None:
+    distribution = random_distribution(kind).double()
+    original = distribution.logits.detach().clone()
+
+    def of(logits: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        moments = torch.func.functional_call(_Moments(distribution), {"inner.logits": logits}, ())
+        return tuple(moments)
+
+    assert torch.autograd.gradcheck(of, (original.requires_grad_(),))
+
+
+class _Moments(torch.nn.Module):
+    def __init__(self, inner: WeightDistribution) -> None:
+        super().__init__()
+        self.inner = inner
+
+    def forward(self) -> tuple[torch.Tensor, ...]:
+        return (*self.inner.moments(), self.inner.entropy())
+
+
+def test_weights_without_preference_have_the_largest_entropy() -> None:
+    assert WeightDistribution("ternary", SHAPE).entropy().item() == pytest.approx(math.log(3))
+    assert WeightDistribution("binary", SHAPE).entropy().item() == pytest.approx(math.log(2))
+
+
+def test_float_weights_become_the_nearest_values() -> None:
+    distribution = WeightDistribution("ternary", (1, 4, 1, 1))
+    # Their mean square is 1; the last lies a little nearer to 0 than to -1.
+    weights = torch.tensor([1.4, -1.2, 0.6090977, -0.48]).view(1, 4, 1, 1)
+    distribution.start_from(weights)
+    assert distribution.most_probable().flatten().tolist() == [1, -1, 1, 0]
+
+
+def test_a_channel_of_zeros_becomes_zeros() -> None:
+    distribution = WeightDistribution("ternary", (1, 4, 1, 1))
+    distribution.start_from(torch.zeros(1, 4, 1, 1))
+    assert distribution.most_probable().flatten().tolist() == [0, 0, 0, 0]
+    assert distribution.logits.isfinite().all()
+
+
+@given(st.floats(0.02, 0.6))
+@settings(max_examples=10, deadline=None)
+def test_steering_reaches_the_entropy_that_is_asked_for(target: float) -> None:
+    distribution = random_distribution("ternary")
+    for _ in range(200):
+        distribution.steer(target)
+    assert distribution.entropy().item() == pytest.approx(target, rel=0.02)
+
+
+def test_logits_are_clipped_to_five() -> None:
+    distribution = random_distribution("binary")
+    with torch.no_grad():
+        distribution.logits.mul_(100)
+    distribution.clip()
+    assert distribution.logits.abs().max().item() == 5.0
+
+
+def test_the_probability_of_plus_one_is_that_of_a_gaussian_above_zero() -> None:
+    mean, variance = torch.tensor([0.0, 1.0, -2.0]), torch.tensor([1.0, 1.0, 4.0])
+    # Φ(0), Φ(1), Φ(-1).
+    expected = torch.tensor([0.5, 0.8413447, 0.1586553])
+    torch.testing.assert_close(probability_of_plus_one(mean, variance), expected)
+
+
+def test_a_pool_is_plus_one_unless_all_four_bits_are_minus_one() -> None:
+    mean = torch.tensor([[0.0, 1.0], [-2.0, 0.0]]).view(1, 1, 2, 2)
+    variance = torch.tensor([[1.0, 1.0], [4.0, 1.0]]).view(1, 1, 2, 2)
+    expected = 1 - 0.5 * 0.1586553 * 0.8413447 * 0.5
+    pooled = pooled_probability_of_plus_one(mean, variance)
+    assert pooled.item() == pytest.approx(expected, rel=1e-6)
+
+
+def test_an_improbable_pool_keeps_its_digits() -> None:
+    mean = torch.full((1, 1, 2, 2), -8.0, dtype=torch.float64)
+    pooled = pooled_probability_of_plus_one(mean, torch.ones_like(mean))
+    # 4 Φ(-8), where 1 - ∏(1 - p) in plain float32 would be 0.
+    assert pooled.item() == pytest.approx(4 * 6.220960574271785e-16, rel=1e-9)
