@@ -1,0 +1,155 @@
+import fc from 'fast-check'
+import { test } from 'tap'
+import { Batcher } from '../../src/serving/batcher.ts'
+import { AdmissionQueue, type Batch, type Lane } from '../../src/serving/queue.ts'
+
+interface Item {
+  readonly name: string
+  readonly cost: number
+}
+
+const lane = (key: string, maxItems = 4): Lane => ({ key, maxItems, returning: false })
+const preparing: Lane = { key: 'preparing', maxItems: 1, returning: true }
+
+/** A batcher whose batches stay out until the test lets them return. */
+function harness(workers: number) {
+  const queue = new AdmissionQueue<Item>(1000, () => 1)
+  const out: { readonly names: readonly string[]; readonly finish: () => void }[] = []
+  const batcher = new Batcher<Item>(queue, workers, batch => {
+    const names = batch.items.map(item => item.name)
+    return new Promise<void>(finish => out.push({ names, finish }))
+  })
+  const admit = (into: Lane, ...names: readonly string[]) => {
+    queue.admit(names.map(name => ({ item: { name, cost: 1 }, lane: into })))
+    batcher.wake()
+  }
+  return { queue, batcher, out, admit }
+}
+
+const settled = () => new Promise(setImmediate)
+
+test('while a worker is free a row leaves at once', async t => {
+  const { out, admit } = harness(2)
+  admit(lane('a'), '1')
+  admit(lane('a'), '2')
+  t.same(
+    out.map(({ names }) => names),
+    [['1'], ['2']],
+  )
+})
+
+test('while all are busy rows gather, and leave together when one returns', async t => {
+  const { out, admit } = harness(1)
+  admit(lane('a'), '1')
+  admit(lane('a'), '2')
+  admit(lane('a'), '3', '4')
+  t.equal(out.length, 1)
+  out[0].finish()
+  await settled()
+  t.same(out[1].names, ['2', '3', '4'])
+})
+
+test('preparing leaves one worker to those who are ready', async t => {
+  const { out, admit } = harness(2)
+  admit(preparing, 'p1', 'p2')
+  admit(lane('a'), '1')
+  t.same(
+    out.map(({ names }) => names),
+    [['p1'], ['1']],
+  )
+  out[0].finish()
+  await settled()
+  t.same(out[2].names, ['p2'])
+})
+
+test('a single worker prepares, too', async t => {
+  const { out, admit } = harness(1)
+  admit(preparing, 'p1')
+  t.same(out[0].names, ['p1'])
+})
+
+test('it is idle when the last batch has returned, and only then', async t => {
+  const { batcher, out, admit } = harness(1)
+  await batcher.idle()
+  admit(lane('a', 1), '1', '2')
+  let idle = false
+  const done = batcher.idle().then(() => {
+    idle = true
+  })
+  out[0].finish()
+  await settled()
+  t.equal(idle, false)
+  out[1].finish()
+  await done
+  t.equal(idle, true)
+})
+
+const requests = fc.array(
+  fc.record({
+    lane: fc.nat(2),
+    rows: fc.integer({ min: 1, max: 6 }),
+    prepares: fc.boolean(),
+    pause: fc.boolean(),
+  }),
+  { maxLength: 30 },
+)
+
+test('every row leaves exactly once, in order within its lane, and never more batches than workers', async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      requests,
+      fc.integer({ min: 1, max: 3 }),
+      fc.infiniteStream(fc.nat(3)),
+      async (list, workers, delays) => {
+        const lanes = [lane('a', 1), lane('b', 3), lane('c', 64)]
+        const queue = new AdmissionQueue<Item & { readonly home: Lane }>(10_000, () => 1)
+        const left = new Map<string, string[]>()
+        const prepared = new Set<string>()
+        let out = 0
+        let mostOut = 0
+        const send = async ({ lane, items }: Batch<Item & { readonly home: Lane }>) => {
+          mostOut = Math.max(mostOut, ++out)
+          const [delay] = [delays.next().value as number]
+          for (let turn = 0; turn < delay; turn++) await settled()
+          if (lane.returning) {
+            for (const item of items) {
+              prepared.add(item.name)
+              queue.comeBack(item, item.home)
+            }
+          } else {
+            const names = items.map(item => item.name)
+            left.set(lane.key, [...(left.get(lane.key) ?? []), ...names])
+          }
+          out--
+        }
+        const batcher = new Batcher(queue, workers, send)
+        const direct = new Map<string, string[]>()
+        const everything: string[] = []
+        let count = 0
+        for (const { lane: index, rows, prepares, pause } of list) {
+          const home = lanes[index]
+          const items = Array.from({ length: rows }, () => ({ name: `${count++}`, cost: 1, home }))
+          queue.admit(items.map(item => ({ item, lane: prepares ? preparing : home })))
+          everything.push(...items.map(({ name }) => name))
+          if (!prepares) {
+            direct.set(home.key, [...(direct.get(home.key) ?? []), ...items.map(({ name }) => name)])
+          }
+          batcher.wake()
+          if (pause) await settled()
+        }
+        await batcher.idle()
+        const all = [...left.values()].flat()
+        // Batches of one lane may overtake one another in different workers, but they are handed over in order.
+        const once = all.length === everything.length && new Set(all).size === all.length
+        const inOrder =
+          workers > 1 ||
+          [...direct].every(([key, names]) => {
+            const order = (left.get(key) ?? []).filter(name => !prepared.has(name))
+            return order.join() === names.join()
+          })
+        return once && inOrder && mostOut <= workers && queue.cost === 0
+      },
+    ),
+    { numRuns: 200 },
+  )
+})
