@@ -70,12 +70,13 @@ def read_split(provenance: Mapping[str, Any], split: SplitName, directory: Path 
     """
     try:
         name, held_out = provenance["data"], provenance["heldOut"]
-    except KeyError as error:
+        n, held_out_digest = held_out["n"], held_out["digest"]
+    except (KeyError, TypeError) as error:
         raise ValueError(f"the model does not say what it was trained on: no {error}") from error
     if split == "test":
         return datasets.read_test(name, directory)
-    images = datasets.read_training(name, directory, held_out["n"])[1]
-    if images.digest() != held_out["digest"]:
+    images = datasets.read_training(name, directory, n)[1]
+    if images.digest() != held_out_digest:
         raise ValueError(f"{name}: these are not the images that the model held out")
     return images
 

@@ -113,7 +113,8 @@ def read(data: bytes) -> Model:
         metadata = json.loads(data[8 : 8 + length])["__metadata__"]
         _same_names("__metadata__", metadata, ("xnord", "digest"))
         tensors = safetensors.numpy.load(data)
-        return _model(json.loads(metadata["xnord"]), tensors)
+        described = json.loads(metadata["xnord"], parse_constant=_refuse_constant)
+        return _model(described, tensors)
     except FormatError:
         raise
     except (*_WRONG_SHAPE, SafetensorError, RecursionError) as error:
@@ -286,6 +287,10 @@ def _check_check(check: Check, image: Shape, operations: int, members: int, clas
             tensor is not None and tensor.dtype == dtype and tensor.shape == shape,
             f"check.{part}: it is {np.dtype(dtype)} {list(shape)}",
         )
+
+
+def _refuse_constant(name: str) -> None:
+    raise FormatError(f"xnord: JSON has no {name}")
 
 
 def _same_names(path: str, found: Mapping[str, object], wanted: Iterable[str]) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 import safetensors.numpy
-from hypothesis import given, settings
+from hypothesis import given, settings, strategies
 from make_fixture import tiny
 from networks import networks, random_pixels
 
@@ -207,6 +209,7 @@ def put(key: str, value: object) -> Callable[[dict[str, Any]], None]:
         (put("calibration.n", -1), "calibration.n"),
         (put("baseline", {"sha256": "ab"}), "baseline"),
         (put("provenance", None), "provenance"),
+        (put("provenance.seed", float("nan")), "NaN"),
     ],
 )
 def test_a_description_that_breaks_a_rule_is_refused(
@@ -261,6 +264,63 @@ def test_a_weight_outside_the_alphabet_is_not_written() -> None:
     model.network.members[2]["conv1"].weights[3, 3] = 0
     with pytest.raises(ValueError, match="conv1"):
         write(model)
+
+
+JSON = strategies.recursive(
+    strategies.none()
+    | strategies.booleans()
+    | strategies.integers()
+    | strategies.floats()
+    | strategies.text(),
+    lambda inner: (
+        strategies.lists(inner) | strategies.dictionaries(strategies.sampled_from(("a", "op")), inner)
+    ),
+    max_leaves=5,
+)
+
+
+@settings(max_examples=100, deadline=None)
+@given(strategies.data())
+def test_any_other_value_in_the_description_is_refused_or_read_and_nothing_else(
+    tiny_bytes: bytes, data: strategies.DataObject
+) -> None:
+    def replace(described: dict[str, Any]) -> None:
+        """Follows keys to a random depth, and puts a random value there."""
+        place: Any = described
+        while True:
+            keys = sorted(place) if isinstance(place, dict) else range(len(place))
+            key = data.draw(strategies.sampled_from(keys))
+            inner = place[key]
+            if not isinstance(inner, dict | list) or not inner or data.draw(strategies.booleans()):
+                place[key] = data.draw(JSON)
+                return
+            place = inner
+
+    file = rebuilt(tiny_bytes, describe=replace)
+    try:
+        model = read(file)
+    except FormatError:
+        return
+    assert read(write(model)).network.graph == model.network.graph
+
+
+@settings(max_examples=200, deadline=None)
+@given(strategies.data())
+def test_a_header_with_any_other_bytes_is_refused_or_read_and_nothing_else(
+    tiny_bytes: bytes, data: strategies.DataObject
+) -> None:
+    changed = bytearray(tiny_bytes)
+    end = 8 + int.from_bytes(tiny_bytes[:8], "little")
+    for _ in range(data.draw(strategies.integers(1, 4))):
+        changed[data.draw(strategies.integers(8, end - 1))] = data.draw(
+            strategies.sampled_from(b'0123456789{}[]",:Ia\\')
+        )
+    named = re.search(rb'"digest":"([0-9a-f]{64})"', changed)
+    if named is not None:
+        changed[slice(*named.span(1))] = b"0" * 64
+        changed[slice(*named.span(1))] = hashlib.sha256(changed).hexdigest().encode()
+    with contextlib.suppress(FormatError):
+        read(bytes(changed))
 
 
 def test_the_committed_fixture_is_what_its_script_writes(tiny_bytes: bytes) -> None:
