@@ -20,8 +20,8 @@ import type {
 } from './messages.ts'
 import type { BaselinePrediction, Prediction } from './types.ts'
 
-/** Milliseconds in which all workers must have come to a task that each does once: threads start in less than one second. */
-const meetingTimeout = 60_000
+/** Milliseconds in which all workers must have come to a task that each does once: far longer than threads take to start. */
+const meetingTimeout = 300_000
 
 /** A model as one worker holds it. */
 interface OpenModel {

@@ -1,0 +1,82 @@
+import { symlinkSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'tap'
+import { findVersions } from '../../src/serving/repository.ts'
+import { recordingLog } from './tiny.ts'
+
+const longest = 'm'.repeat(64)
+
+test('versions are found by name, then by number', async t => {
+  const folder = t.testdir({ b: { 1: {} }, a: { 10: {}, 9: {} }, [longest]: { 999999999: {} } })
+  const { log, lines } = recordingLog()
+  t.same(await findVersions(folder, log), [
+    { name: 'a', version: 9, path: join(folder, 'a/9') },
+    { name: 'a', version: 10, path: join(folder, 'a/10') },
+    { name: 'b', version: 1, path: join(folder, 'b/1') },
+    { name: longest, version: 999_999_999, path: join(folder, longest, '999999999') },
+  ])
+  t.same(lines, [])
+})
+
+test('what is named otherwise is reported and ignored', async t => {
+  const folder = t.testdir({
+    'README.md': '',
+    file: '',
+    Upper: { 1: {} },
+    '.hidden': { 1: {} },
+    [`${longest}m`]: { 1: {} },
+    good: { 1: {}, 0: {}, '01': {}, '1.0': {}, latest: {}, 1000000000: {}, 2: 'a file' },
+  })
+  const { log, lines } = recordingLog()
+  const found = await findVersions(folder, log)
+  t.same(
+    found.map(({ name, version }) => [name, version]),
+    [['good', 1]],
+  )
+  t.same(
+    lines.map(({ level, details }) => [level, String(details.path).slice(folder.length + 1)]).sort(),
+    [
+      '.hidden',
+      'README.md',
+      'Upper',
+      'file',
+      'good/0',
+      'good/01',
+      'good/1.0',
+      'good/1000000000',
+      'good/2',
+      'good/latest',
+      `${longest}m`,
+    ].map(path => ['warn', path]),
+  )
+})
+
+test('links to folders are followed, and links that lead nowhere are ignored', async t => {
+  const folder = t.testdir({ target: { 1: {} }, model: {} })
+  symlinkSync('target', join(folder, 'alias'))
+  symlinkSync('nowhere', join(folder, 'dangling'))
+  symlinkSync('../target/1', join(folder, 'model/2'))
+  const { log, lines } = recordingLog()
+  t.same(
+    (await findVersions(folder, log)).map(({ name, version }) => [name, version]),
+    [
+      ['alias', 1],
+      ['model', 2],
+      ['target', 1],
+    ],
+  )
+  t.same(
+    lines.map(({ details }) => details.path),
+    [join(folder, 'dangling')],
+  )
+})
+
+test('a folder that cannot be read holds no models', async t => {
+  const { log } = recordingLog()
+  await t.rejects(findVersions(join(t.testdir({}), 'absent'), log), { code: 'MODELS_MISSING' })
+})
+
+test('an empty folder holds no versions', async t => {
+  const { log } = recordingLog()
+  t.same(await findVersions(t.testdir({}), log), [])
+})
