@@ -40,7 +40,8 @@ def to_tensors(
         own = [_pack_member(operation, member[operation.name], count) for member in members]
         for part in parts(operation):
             stacked = np.stack([tensors_of_member[part] for tensors_of_member in own])
-            shared = bool((stacked == stacked[:1]).all())
+            # Bytes, since 0 and -0 are equal and yet not the same.
+            shared = len({entry.tobytes() for entry in stacked}) == 1
             tensors[f"{operation.name}.{part}"] = stacked[:1] if shared else stacked
     return tensors
 

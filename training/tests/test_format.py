@@ -119,6 +119,20 @@ def test_a_tensor_that_all_members_share_is_stored_once(tiny_bytes: bytes) -> No
     assert header["conv2.sign"]["shape"] == [3, 1, 33, 79]
 
 
+def test_members_that_differ_in_the_sign_of_a_zero_share_nothing() -> None:
+    model = tiny()
+    head = model.network.members[1]["logits"]
+    scale = head.scale.copy()
+    assert scale[0] == 0
+    scale[0] = -0.0
+    members = list(model.network.members)
+    members[1] = dict(members[1]) | {"logits": dataclasses.replace(head, scale=scale)}
+    network = dataclasses.replace(model.network, members=tuple(members))
+    found = read(write(model_of(network)))
+    assert np.signbit(found.network.members[1]["logits"].scale[0])
+    assert not np.signbit(found.network.members[0]["logits"].scale[0])
+
+
 def test_taps_are_packed_from_the_lowest_bit_without_padding(tiny_bytes: bytes) -> None:
     weights = tiny().network.members[1]["conv2"].weights
     tensors = safetensors.numpy.load(tiny_bytes)
