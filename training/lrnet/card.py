@@ -46,7 +46,7 @@ def _summary(model: Model, version: str) -> str:
             f" {test['n']:,} test images member 0 alone is right in {first:.2%}, the mean of"
             f" {members} in {all_members:.2%}, the float32 baseline in {test['baseline']['accuracy']:.2%}.",
             "",
-            "A program wrote this page; every figure in it was measured when the model was exported.",
+            "A program wrote this page from what it measured; no figure in it was typed.",
         )
     )
 
