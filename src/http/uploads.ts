@@ -1,7 +1,7 @@
-import type { Readable } from 'node:stream'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { type ErrorData, XnordError } from '../errors.ts'
 import type { Row, ServedModel } from '../serving/types.ts'
+import { bodyTooLarge, holdBody, readAll, type Take, type UnreadBody } from './body.ts'
 import type { HttpContext } from './context.ts'
 import { toXnordError } from './fastify-errors.ts'
 
@@ -12,10 +12,9 @@ export interface Upload {
   readonly row: Row | ErrorData
 }
 
-/** What the content-type parsers leave as the request's body: it is read later, when the query has been checked. */
-export interface RawBody {
+/** What the content-type parsers leave as the request's body. */
+export interface RawBody extends UnreadBody {
   readonly kind: Row['kind']
-  readonly stream: Readable
 }
 
 export const imageTypes = ['image/png', 'image/jpeg', 'image/webp'] as const
@@ -33,7 +32,7 @@ export async function readUploads(
   model: ServedModel,
   context: HttpContext,
 ): Promise<readonly Upload[]> {
-  const take = holder(request, reply, context)
+  const take = holdBody(request, reply, context, context.config.maxBodyBytes)
   if (request.isMultipart()) return readParts(request, context, take)
   if (request.body === undefined) throw new XnordError('FILE_MISSING', 'The request has no body.')
   const { kind, stream } = request.body as RawBody
@@ -41,41 +40,10 @@ export async function readUploads(
   return [{ name: null, row: { kind, bytes: await readAll(stream, context.config.maxFileBytes, take) } }]
 }
 
-/** Counts the bytes of one request, against its own limit and that of all requests, until it is answered. */
-function holder(request: FastifyRequest, reply: FastifyReply, { config, heldBytes, metrics }: HttpContext) {
-  const stated = Number(request.headers['content-length'] ?? 0)
-  if (stated > config.maxBodyBytes) throw bodyTooLarge(config.maxBodyBytes)
-  let held = 0
-  reply.raw.once('close', () => heldBytes.give(held))
-  return (bytes: number): void => {
-    if (held + bytes > config.maxBodyBytes) throw bodyTooLarge(config.maxBodyBytes)
-    try {
-      heldBytes.take(bytes)
-    } catch (error) {
-      metrics.uploadRefused()
-      throw error
-    }
-    held += bytes
-  }
-}
-
-async function readAll(stream: Readable, limit: number, take: (bytes: number) => void): Promise<Buffer> {
-  const chunks: Buffer[] = []
-  let length = 0
-  // Left half-read, the stream must live on: it is the socket, and the refusal is to be sent over it.
-  for await (const chunk of stream.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
-    length += chunk.length
-    if (length > limit) throw bodyTooLarge(limit)
-    take(chunk.length)
-    chunks.push(chunk)
-  }
-  return Buffer.concat(chunks, length)
-}
-
 async function readParts(
   request: FastifyRequest,
   { config }: HttpContext,
-  take: (bytes: number) => void,
+  take: Take,
 ): Promise<readonly Upload[]> {
   const uploads: Upload[] = []
   try {
@@ -118,8 +86,4 @@ function splitPixels(bytes: Uint8Array, { input }: ServedModel): readonly Upload
     name: null,
     row: { kind: 'pixels', bytes: bytes.subarray(row * rowBytes, (row + 1) * rowBytes) },
   }))
-}
-
-function bodyTooLarge(limit: number): XnordError {
-  return new XnordError('BODY_TOO_LARGE', `At most ${limit} bytes are taken.`)
 }

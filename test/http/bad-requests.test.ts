@@ -163,17 +163,20 @@ const cases: Readonly<Record<string, Case>> = {
   },
 }
 
-for (const [name, { request, status, code, options }] of Object.entries(cases)) {
-  test(`${name} is refused with ${code}`, async t => {
-    const { app, requests } = await testApp(t, options)
-    const answer = await app.inject(request)
-    t.equal(answer.statusCode, status)
-    t.equal(answer.headers['content-type'], 'application/problem+json; charset=utf-8')
-    t.match(answer.json(), { type: `urn:xnord:error:${code}`, status, code, detail: /./ })
-    t.equal(requests.length, 0, 'serving is not asked')
-    t.equal(await metric(app, 'xnord_held_bytes'), 0)
-  })
-}
+test('bad requests are refused before serving is asked, and leave nothing held', async t => {
+  const common = await testApp(t)
+  for (const [name, { request, status, code, options }] of Object.entries(cases)) {
+    await t.test(`${name}: ${code}`, async t => {
+      const { app, requests } = options === undefined ? common : await testApp(t, options)
+      const answer = await app.inject(request)
+      t.equal(answer.statusCode, status)
+      t.equal(answer.headers['content-type'], 'application/problem+json; charset=utf-8')
+      t.match(answer.json(), { type: `urn:xnord:error:${code}`, status, code, detail: /./ })
+      t.equal(requests.length, 0)
+      t.equal(await metric(app, 'xnord_held_bytes'), 0)
+    })
+  }
+})
 
 test('an empty part is a row of its own, for serving to refuse', async t => {
   const { app, requests } = await testApp(t)

@@ -1,6 +1,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { XnordError } from '../../errors.ts'
 import type { Prediction, RowAnswer } from '../../serving/types.ts'
+import { holdBody, readAll, type UnreadBody } from '../body.ts'
 import { clientGone } from '../client-gone.ts'
 import type { HttpContext } from '../context.ts'
 import { measure } from '../plugins/measure.ts'
@@ -14,9 +15,19 @@ import { modelPaths } from './v2-models.ts'
 export async function inferRoutes(app: FastifyInstance, context: HttpContext): Promise<void> {
   const { config, metrics } = context
   app.removeAllContentTypeParsers()
-  const parseJson = app.getDefaultJsonParser('error', 'error')
   // The protocol is JSON whatever the content type says, and clients often say nothing.
-  app.addContentTypeParser('*', { parseAs: 'string', bodyLimit: config.maxJsonBytes }, parseJson)
+  app.addContentTypeParser('*', (_request, stream, done) => done(null, { stream } satisfies UnreadBody))
+  const parseJson = app.getDefaultJsonParser('error', 'error')
+
+  async function readJson(request: FastifyRequest, reply: FastifyReply): Promise<void> {
+    if (request.body === undefined) return
+    const { stream } = request.body as UnreadBody
+    const take = holdBody(request, reply, context, config.maxJsonBytes)
+    const text = (await readAll(stream, config.maxJsonBytes, take)).toString()
+    request.body = await new Promise((resolve, reject) => {
+      void parseJson(request, text, (error, value) => (error === null ? resolve(value) : reject(error)))
+    })
+  }
 
   for (const { path, params } of modelPaths) {
     app.post<{ Params: ModelPath; Body: InferRequest }>(
@@ -30,6 +41,7 @@ export async function inferRoutes(app: FastifyInstance, context: HttpContext): P
           response: { 200: { $ref: 'InferResponse#' }, default: inferenceErrorResponse },
         },
         onRequest: [measure(metrics), refuseBinaryTensors],
+        preValidation: readJson,
       },
       (request, reply) => infer(request, reply, context),
     )

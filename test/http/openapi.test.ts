@@ -1,0 +1,99 @@
+import { Validator } from '@seriousme/openapi-schema-validator'
+import { Ajv2020 } from 'ajv/dist/2020.js'
+import { test } from 'tap'
+import { square } from './fake-service.ts'
+import { multipart, testApp } from './helper.ts'
+
+const image = multipart([{ filename: 'a.png', content: 'the bytes' }])
+
+test('/openapi.json is a valid OpenAPI 3.1 document', async t => {
+  const { app } = await testApp(t)
+  const document = (await app.inject('/openapi.json')).json()
+  t.match(document, { openapi: /^3\.1\./, info: { title: 'xnord', version: /^\d/ } })
+  t.match(await new Validator().validate(document), { valid: true })
+})
+
+test('every route is documented, but for the page and the documentation itself', async t => {
+  const { app } = await testApp(t)
+  const { paths } = (await app.inject('/openapi.json')).json()
+  const documented = Object.entries<object>(paths).flatMap(([path, methods]) =>
+    Object.keys(methods).map(method => `${method.toUpperCase()} ${path}`),
+  )
+  t.same(documented.sort(), [
+    'GET /metrics',
+    'GET /models',
+    'GET /models/{name}',
+    'GET /v2',
+    'GET /v2/health/live',
+    'GET /v2/health/ready',
+    'GET /v2/models/{name}',
+    'GET /v2/models/{name}/ready',
+    'GET /v2/models/{name}/versions/{version}',
+    'GET /v2/models/{name}/versions/{version}/ready',
+    'POST /compare',
+    'POST /predict',
+    'POST /v2/models/{name}/infer',
+    'POST /v2/models/{name}/versions/{version}/infer',
+  ])
+})
+
+test('bodies that are read as streams are documented', async t => {
+  const { app } = await testApp(t)
+  const { paths } = (await app.inject('/openapi.json')).json()
+  t.same(Object.keys(paths['/predict'].post.requestBody.content).sort(), [
+    'application/octet-stream',
+    'image/jpeg',
+    'image/png',
+    'image/webp',
+    'multipart/form-data',
+  ])
+})
+
+test('every answer is of the schema that the document gives for it', async t => {
+  const { app } = await testApp(t, {
+    answer: (row, request) =>
+      row.bytes.length === 0
+        ? { ok: false, error: { code: 'IMAGE_EMPTY', detail: 'Empty.' } }
+        : square(request),
+  })
+  const document = (await app.inject('/openapi.json')).json()
+  const ajv = new Ajv2020({ strict: false })
+  ajv.addSchema({ ...document, $id: 'document' })
+
+  const half = multipart([
+    { filename: 'a.png', content: 'a' },
+    { filename: 'b.png', content: '' },
+  ])
+  const none = multipart([{ filename: 'b.png', content: '' }])
+  const payload = { inputs: [{ name: 'image', datatype: 'UINT8', shape: [1, 2, 2, 1], data: [1, 2, 3, 4] }] }
+  const infer = { method: 'POST' as const, url: '/v2/models/shapes/infer' }
+  const answers = [
+    { schema: 'PredictionAnswer', request: { ...image, url: '/predict' } },
+    { schema: 'PredictionAnswer', request: { ...half, url: '/predict' } },
+    { schema: 'ComparisonAnswer', request: { ...half, url: '/compare' } },
+    { schema: 'Problem', request: { ...none, url: '/predict' } },
+    { schema: 'Problem', request: { ...image, url: '/predict?top=0' } },
+    { schema: 'ModelList', request: { url: '/models' } },
+    { schema: 'Model', request: { url: '/models/shapes' } },
+    { schema: 'ServerMetadata', request: { url: '/v2' } },
+    { schema: 'ModelMetadata', request: { url: '/v2/models/shapes' } },
+    { schema: 'InferResponse', request: { ...infer, payload } },
+    { schema: 'InferenceError', request: { ...infer, payload: {} } },
+  ]
+  for (const { schema, request } of answers) {
+    const answer = await app.inject(request)
+    const validate = ajv.getSchema(`document#/components/schemas/${schema}`)!
+    t.ok(
+      validate(answer.json()),
+      `${schema}: ${JSON.stringify(validate.errors)} ${answer.body.slice(0, 200)}`,
+    )
+  }
+})
+
+test('/docs shows the document, with a policy of its own', async t => {
+  const { app } = await testApp(t)
+  const answer = await app.inject('/docs')
+  t.equal(answer.statusCode, 200)
+  t.match(answer.headers['content-type'], /^text\/html/)
+  t.match(answer.headers['content-security-policy'], /default-src 'self'/)
+})

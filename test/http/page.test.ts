@@ -1,0 +1,32 @@
+import { existsSync } from 'node:fs'
+import { test } from 'tap'
+import { testApp } from './helper.ts'
+
+const built = existsSync(new URL('../../dist/page/index.html', import.meta.url))
+
+test('the page may load and reach nothing but this server', {
+  skip: !built && 'the page is not built',
+}, async t => {
+  const { app } = await testApp(t)
+  const answer = await app.inject('/')
+  t.equal(answer.statusCode, 200)
+  t.match(answer.headers['content-type'], /^text\/html/)
+  const policy = String(answer.headers['content-security-policy'])
+  t.match(policy, /default-src 'none'/)
+  t.match(policy, /script-src 'self'(;|$)/)
+  t.notMatch(policy, /unsafe|https?:|upgrade-insecure-requests|\*/)
+  t.equal(answer.headers['strict-transport-security'], undefined)
+  t.equal(answer.headers['x-content-type-options'], 'nosniff')
+})
+
+test('nothing outside the page is served', async t => {
+  const { app } = await testApp(t)
+  for (const url of [
+    '/../package.json',
+    '/%2e%2e/main.js',
+    '/..%2fmain.js',
+    '/main.js.map/../../package.json',
+  ]) {
+    t.equal((await app.inject(url)).statusCode, 404, url)
+  }
+})
