@@ -1,0 +1,118 @@
+"""From drawn weights to a discrete network: batch norm estimated anew, folded into integer thresholds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from lrnet.discrete import Operation, Parameters
+from lrnet.layers import EPSILON
+from lrnet.networks import (
+    StochasticNetwork,
+    discrete_output,
+    discrete_sums,
+    sources,
+    to_input,
+    weights_from_taps,
+)
+
+NEVER = 2**30
+"""The threshold that no sum reaches; its negative is one that every sum reaches."""
+
+SMALLEST_FLOAT = 2.0**-64
+
+CHUNK = 500
+"""Images a step: bounds the memory for sums."""
+
+
+@torch.no_grad()
+def realize(network: StochasticNetwork, weights: Sequence[Tensor], images: Tensor) -> dict[str, Parameters]:
+    """The discrete network of one draw of weights, int8 [out, in, height, width] an operation.
+
+    Layer after layer the mean and the variance of its integer sums are measured on training images, uint8
+    [n, H, W, C], seen through the discrete layers before it, and its batch norm becomes its threshold or head.
+    """
+    member: dict[str, Parameters] = {}
+    held = [to_input(rows) for rows in images.split(CHUNK)]
+    shapes = sources(network.image, network.graph)
+    for operation, source, layer, drawn in zip(network.graph, shapes, network.layers, weights, strict=True):
+        mean, variance = sum_statistics(operation, held, drawn.float())
+        gamma, beta = (value.double().cpu().numpy() for value in (layer.norm.gamma, layer.norm.beta))
+        fold = fold_threshold if operation.output == "bits" else fold_head
+        parameters = fold(to_taps(drawn), mean, variance, gamma, beta)
+        member[operation.name] = parameters
+        if operation.output == "bits":
+            folded = weights_from_taps(operation, source, parameters, images.device)
+            held = [
+                discrete_output(operation, parameters, discrete_sums(operation, values, folded))
+                for values in held
+            ]
+    return member
+
+
+def sum_statistics(
+    operation: Operation, chunks: Sequence[Tensor], weights: Tensor
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Mean and variance of an operation's integer sums, float64 [out], over all rows and positions."""
+    count = 0
+    total = torch.zeros(operation.out, dtype=torch.float64, device=weights.device)
+    squares = torch.zeros_like(total)
+    for values in chunks:
+        sums = discrete_sums(operation, values, weights)
+        count += sums.numel() // operation.out
+        total += sums.sum(dim=(0, 2, 3), dtype=torch.float64)
+        squares += sums.square().sum(dim=(0, 2, 3), dtype=torch.float64)
+    mean = total / count
+    variance = (squares / count - mean.square()).clamp_min(0.0)
+    return mean.cpu().numpy(), variance.cpu().numpy()
+
+
+def to_taps(weights: Tensor) -> NDArray[np.int8]:
+    """Weights [out, in, height, width] as int8 [out, taps], taps in the order (y, x, channel)."""
+    return weights.permute(0, 2, 3, 1).reshape(len(weights), -1).to(torch.int8).cpu().numpy()
+
+
+def fold_threshold(
+    weights: NDArray[np.int8],
+    mean: NDArray[np.float64],
+    variance: NDArray[np.float64],
+    gamma: NDArray[np.float64],
+    beta: NDArray[np.float64],
+) -> Parameters:
+    """The integer t for which s >= t says that γ·(s - μ)/σ + β >= 0, a channel.
+
+    For γ > 0, t = ⌈μ - βσ/γ⌉. For γ < 0 the inequality turns around: the weights are negated, and with them s and μ.
+    For γ = 0 the sign of β decides alone.
+    """
+    sigma = np.sqrt(variance + EPSILON)
+    direction = np.where(gamma < 0, -1.0, 1.0)
+    flat = gamma == 0
+    # Division by the smallest of γ may overflow to infinity, which clip brings back to a threshold.
+    with np.errstate(over="ignore"):
+        edge = direction * mean - beta * sigma / np.where(flat, 1.0, np.abs(gamma))
+    threshold = np.clip(np.ceil(edge), -NEVER, NEVER)
+    threshold = np.where(flat, np.where(beta >= 0, -NEVER, NEVER), threshold)
+    return Parameters(
+        weights=weights * direction.astype(np.int8)[:, None], threshold=threshold.astype(np.int32)
+    )
+
+
+def fold_head(
+    weights: NDArray[np.int8],
+    mean: NDArray[np.float64],
+    variance: NDArray[np.float64],
+    gamma: NDArray[np.float64],
+    beta: NDArray[np.float64],
+) -> Parameters:
+    """Scale γ/σ and bias β - γμ/σ, a class; magnitudes under 2⁻⁶⁴, which the format does not hold, become 0."""
+    scale = gamma / np.sqrt(variance + EPSILON)
+    bias = beta - mean * scale
+
+    def to_float32(values: NDArray[np.float64]) -> NDArray[np.float32]:
+        return np.where(np.abs(values) < SMALLEST_FLOAT, 0.0, values).astype(np.float32)
+
+    return Parameters(weights=weights, scale=to_float32(scale), bias=to_float32(bias))
