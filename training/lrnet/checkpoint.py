@@ -1,0 +1,120 @@
+"""A checkpoint: the folder of one training.
+
+    run.json     the run's table
+    state.pt     the last finished epoch: enough to go on as if nothing had happened
+    float.pt     the float twin
+    members.pt   the chosen members
+    record.json  seed, hardware, versions and every figure measured; there when the training is finished
+
+Everything is read as plain tensors and plain data, never as code.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from lrnet.discrete import DiscreteNetwork, Parameters
+from lrnet.networks import FloatNetwork
+from lrnet.run import Run, to_run
+
+
+class CheckpointError(Exception):
+    """A checkpoint is missing, unfinished, damaged, or another run's."""
+
+
+def save_tensors(path: Path, value: object) -> None:
+    """Writes a file that is whole or not there."""
+    partial = path.with_name(path.name + ".partial")
+    torch.save(value, partial)
+    os.replace(partial, path)
+
+
+def load_tensors(path: Path) -> Any:  # noqa: ANN401
+    """Tensors in lists and dicts, on the CPU. Raises CheckpointError."""
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch.load raises errors of many kinds on damaged files
+        raise CheckpointError(f"{path}: {error}") from error
+
+
+def save_json(path: Path, value: object) -> None:
+    """Writes a file that is whole or not there."""
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    os.replace(partial, path)
+
+
+def load_json(path: Path) -> Any:  # noqa: ANN401
+    """Raises CheckpointError."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{path}: {error}") from error
+
+
+def open_folder(folder: Path, table: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """The state to go on from, or None for a new training, whose folder is made.
+
+    Raises CheckpointError when the folder holds another run.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    run_file = folder / "run.json"
+    if not run_file.exists():
+        save_json(run_file, table)
+    elif load_json(run_file) != table:
+        raise CheckpointError(f"{folder}: it holds the training of another run; name a new folder")
+    state = folder / "state.pt"
+    return load_tensors(state) if state.exists() else None
+
+
+def load_run(folder: Path) -> Run:
+    """The run that a checkpoint was made by. Raises CheckpointError."""
+    return to_run(load_json(folder / "run.json"))
+
+
+def load_record(folder: Path) -> dict[str, Any]:
+    """What was measured. Raises CheckpointError when the training is not finished."""
+    if not (folder / "record.json").exists():
+        raise CheckpointError(f"{folder}: no finished training is there")
+    record: dict[str, Any] = load_json(folder / "record.json")
+    return record
+
+
+def load_float(folder: Path) -> FloatNetwork:
+    """The float twin, ready for inference: x = p - 128, float32 [n, C, H, W], to logits. Raises CheckpointError."""
+    run = load_run(folder)
+    network = FloatNetwork(run.input, run.graph, "hardtanh")
+    network.load_state_dict(load_tensors(folder / "float.pt"))
+    return network.eval()
+
+
+def save_members(folder: Path, members: Sequence[Mapping[str, Parameters]]) -> None:
+    plain = [
+        {
+            name: {
+                key: torch.from_numpy(value) for key, value in vars(parameters).items() if value is not None
+            }
+            for name, parameters in member.items()
+        }
+        for member in members
+    ]
+    save_tensors(folder / "members.pt", plain)
+
+
+def load_discrete(folder: Path) -> DiscreteNetwork:
+    """The graph with the chosen members, the best first. Raises CheckpointError."""
+    run = load_run(folder)
+    members = tuple(
+        {
+            name: Parameters(**{key: value.numpy() for key, value in parameters.items()})
+            for name, parameters in member.items()
+        }
+        for member in load_tensors(folder / "members.pt")
+    )
+    return DiscreteNetwork(run.input, run.labels, run.graph, members)

@@ -1,0 +1,109 @@
+"""The command `lrnet`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from lrnet.data import DataError
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs a command; 0 when it went well, 1 after an error that it has named, 2 for wrong usage."""
+    options = _parser().parse_args(arguments)
+    # PyTorch takes seconds to import: only a command that was understood waits for it.
+    from lrnet.checkpoint import CheckpointError
+    from lrnet.run import RunError
+
+    try:
+        options.command(options)
+    except (DataError, RunError, CheckpointError, ValueError, OSError) as error:
+        print(f"lrnet: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser("lrnet", description="Learns and writes networks of one-bit weights.")
+    commands = parser.add_subparsers(required=True, metavar="train | evaluate | export")
+
+    train = commands.add_parser("train", help="train a run into a checkpoint folder, or go on with it")
+    train.add_argument("run", type=Path, help="a run's TOML file")
+    train.add_argument("--data", type=Path, help="the folder of the data set's files")
+    train.add_argument("--checkpoint", type=Path, help="default: checkpoints/NAME")
+    train.add_argument("--log", type=Path, help="JSON lines, appended to; default: the run's file as .jsonl")
+    train.add_argument("--threads", type=int, help="default: one for each core")
+    train.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="such as twin.epochs=1"
+    )
+    train.set_defaults(command=_train)
+
+    export = commands.add_parser("export", help="write a model that xnord serves")
+    export.add_argument("checkpoint", type=Path)
+    export.add_argument("--out", type=Path, required=True, help="models/NAME/VERSION; it must not exist")
+    export.add_argument("--data", type=Path, help="the folder of the data set's files")
+    export.add_argument(
+        "--default-members", type=int, help="how many answer a request that asks for no number; default: all"
+    )
+    export.add_argument(
+        "--log", type=Path, help="notes the reading of the test images; default: the run's log"
+    )
+    export.set_defaults(command=_export)
+
+    evaluate = commands.add_parser("evaluate", help="measure a model by the integer reference")
+    evaluate.add_argument("model", type=Path, help="models/NAME/VERSION")
+    evaluate.add_argument("--data", type=Path, help="the folder of the data set's files")
+    evaluate.add_argument("--split", choices=("test", "held-out"), default="held-out")
+    evaluate.add_argument("--members", type=int, help="the first so many; default: each number from 1 on")
+    evaluate.add_argument("--labels-out", type=Path, help="one label a line")
+    evaluate.add_argument(
+        "--log", type=Path, help="notes a reading of the test images; default: the run's log"
+    )
+    evaluate.set_defaults(command=_evaluate)
+    return parser
+
+
+def _train(options: argparse.Namespace) -> None:
+    import torch
+
+    from lrnet.run import read_run
+    from lrnet.train import train
+
+    if options.threads is not None:
+        torch.set_num_threads(options.threads)
+    run, table = read_run(options.run, options.set)
+    overrides = "".join(f" --set {override}" for override in options.set)
+    train(
+        table,
+        options.checkpoint or Path("checkpoints") / run.name,
+        data=options.data,
+        log_path=options.log or options.run.with_suffix(".jsonl"),
+        command=f"lrnet train {options.run.name}{overrides}",
+    )
+
+
+def _export(options: argparse.Namespace) -> None:
+    from lrnet.export import export
+
+    export(
+        options.checkpoint,
+        options.out,
+        data=options.data,
+        default_members=options.default_members,
+        log=options.log,
+    )
+
+
+def _evaluate(options: argparse.Namespace) -> None:
+    from lrnet.evaluate import evaluate
+
+    evaluate(
+        options.model,
+        data=options.data,
+        split=options.split,
+        members=options.members,
+        labels_out=options.labels_out,
+        log=options.log,
+    )

@@ -1,0 +1,165 @@
+"""A run: one TOML file that says everything that a training depends on, but for the data's folder."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from lrnet.augment import Augmentation
+from lrnet.discrete import Input, Operation
+from lrnet.networks import sources
+
+
+class RunError(Exception):
+    """A run's file says something that cannot be done; the message names the key."""
+
+
+@dataclass(frozen=True)
+class FloatStage:
+    """Training of float weights: Adam with decoupled weight decay, one-cycle."""
+
+    epochs: int
+    learning_rate: float
+    weight_decay: float = 0.0
+
+
+@dataclass(frozen=True)
+class DistributionStage:
+    """Training of distributions: Adam, one-cycle, and an entropy that is led along a falling line.
+
+    learning_rate: of the logits; norm_learning_rate: of the batch norms' γ and β;
+    final_entropy: nats a weight, at the end.
+    """
+
+    epochs: int
+    learning_rate: float
+    norm_learning_rate: float
+    final_entropy: float
+
+
+@dataclass(frozen=True)
+class MemberStage:
+    """count: members kept; candidates: networks drawn beside the most probable one;
+    images: training images on which each one's batch norm is measured."""
+
+    count: int
+    candidates: int
+    images: int
+
+
+@dataclass(frozen=True)
+class Run:
+    name: str
+    data: str
+    seed: int
+    held_out: int
+    batch: int
+    input: Input
+    labels: tuple[str, ...]
+    graph: tuple[Operation, ...]
+    augmentation: Augmentation
+    twin: FloatStage
+    signs: FloatStage
+    distribution: DistributionStage
+    members: MemberStage
+
+
+def read_run(path: Path, overrides: Sequence[str] = ()) -> tuple[Run, dict[str, Any]]:
+    """The run in a TOML file, and the table it was made from, after overrides such as `twin.epochs=1`.
+
+    An override's value is read as TOML. Raises RunError.
+    """
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        for override in overrides:
+            _override(table, override)
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise RunError(f"{path}: {error}") from error
+    # What a run gave is for readers, and no part of what it does.
+    table.pop("result", None)
+    return to_run(table), table
+
+
+def to_run(table: Mapping[str, Any]) -> Run:
+    """The run that a table describes. Raises RunError, naming the key."""
+    values = dict(table)
+    layers = values.pop("graph", [])
+    if not isinstance(layers, list):
+        raise RunError("graph: it is an array of tables")
+    graph: list[Operation] = []
+    for layer in layers:
+        before = graph[-1].name if graph else "image"
+        graph.append(_construct(Operation, {"input": before, **_table(layer, "graph")}, "graph"))
+    parts: dict[str, Any] = {"graph": tuple(graph), "labels": tuple(values.pop("labels", ()))}
+    for key, kind in _TABLES.items():
+        parts[key] = _construct(kind, _table(values.pop(key, {}), key), key)
+    run: Run = _construct(Run, {**values, **parts}, "run")
+    _check(run)
+    return run
+
+
+_TABLES: Mapping[str, type] = {
+    "input": Input,
+    "augmentation": Augmentation,
+    "twin": FloatStage,
+    "signs": FloatStage,
+    "distribution": DistributionStage,
+    "members": MemberStage,
+}
+
+
+def _check(run: Run) -> None:
+    try:
+        sources(run.input, run.graph)
+    except ValueError as error:
+        raise RunError(f"graph: {error}") from error
+    if run.graph[-1].out != len(run.labels):
+        raise RunError(f"labels: there are {len(run.labels)} for {run.graph[-1].out} logits")
+    at_least_one = {
+        "batch": run.batch,
+        "held_out": run.held_out,
+        "twin.epochs": run.twin.epochs,
+        "signs.epochs": run.signs.epochs,
+        "distribution.epochs": run.distribution.epochs,
+        "members.count": run.members.count,
+        "members.images": run.members.images,
+    }
+    for key, value in at_least_one.items():
+        if value < 1:
+            raise RunError(f"{key}: it is at least 1, not {value}")
+    if not run.members.count <= run.members.candidates + 1 or run.members.count > 64:
+        raise RunError("members.count: it is 1 to 64, and at most members.candidates + 1")
+
+
+def _override(table: dict[str, Any], override: str) -> None:
+    key, equals, value = override.partition("=")
+    if not equals:
+        raise RunError(f"--set {override}: it has the form key=value")
+    *path, last = key.split(".")
+    for part in path:
+        table = _table(table.setdefault(part, {}), key)
+    table[last] = tomllib.loads(f"value = {value}")["value"]
+
+
+def _table(value: object, key: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise RunError(f"{key}: it is a table")
+    return value
+
+
+def _construct(kind: type, values: Mapping[str, Any], key: str) -> Any:  # noqa: ANN401
+    """A dataclass from a table whose keys and types must be its fields'."""
+    known = {field.name: str(field.type) for field in fields(kind)}
+    for name, value in values.items():
+        if name not in known:
+            raise RunError(f"{key}.{name}: there is no such key")
+        expected = {"int": (int,), "float": (int, float), "str": (str,)}.get(known[name])
+        if expected is not None and (not isinstance(value, expected) or isinstance(value, bool)):
+            raise RunError(f"{key}.{name}: it is {known[name]}, not {value!r}")
+    try:
+        return kind(**values)
+    except TypeError as error:
+        raise RunError(f"{key}: {error}") from error

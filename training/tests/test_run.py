@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lrnet.discrete import Operation
+from lrnet.run import RunError, read_run
+
+RUNS = Path(__file__).parent.parent / "runs"
+
+
+@pytest.mark.parametrize("name", ["digits", "mnist"])
+def test_every_run_in_the_repository_can_be_read(name: str) -> None:
+    run, _ = read_run(RUNS / f"{name}.toml")
+    assert run.name == name
+
+
+def test_a_layer_reads_what_the_layer_before_it_gives() -> None:
+    run, _ = read_run(RUNS / "mnist.toml")
+    assert [operation.input for operation in run.graph] == ["image", "conv1", "conv2", "linear1"]
+    assert run.graph[0] == Operation("conv1", "conv2d", "image", out=32, weights="ternary", kernel=5, pool=2)
+
+
+def test_an_override_replaces_one_value() -> None:
+    run, table = read_run(RUNS / "digits.toml", ["twin.epochs=1", "seed=7", 'name="tried"'])
+    assert (run.twin.epochs, run.seed, run.name) == (1, 7, "tried")
+    assert table["twin"]["epochs"] == 1
+
+
+def test_a_stated_result_is_no_part_of_the_run(tmp_path: Path) -> None:
+    text = (RUNS / "digits.toml").read_text(encoding="utf-8").split("\n[result]")[0]
+    path = tmp_path / "run.toml"
+    path.write_text(text, encoding="utf-8")
+    without = read_run(path)
+    path.write_text(text + "\n[result]\naccuracy = 0.5\n", encoding="utf-8")
+    assert read_run(path) == without
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("twin.epochs=0", "twin.epochs: it is at least 1"),
+        ("twin.epochs=1.5", "twin.epochs: it is int"),
+        ("twin.epochs=true", "twin.epochs: it is int"),
+        ("twin.speed=1", "twin.speed: there is no such key"),
+        ("speed=1", "run.speed: there is no such key"),
+        ("name=7", "run.name: it is str"),
+        ("twin=1", "twin: it is a table"),
+        ("graph=1", "graph: it is an array"),
+        ("graph=[]", "graph: "),
+        ('labels=["a"]', "labels: there are 1 for 10"),
+        ("members.count=40", "members.count"),
+        ("members.count=65", "members.count"),
+        ("batch=0", "batch"),
+        ("input.channels=2", "graph: "),
+        ("seed", "--set seed: it has the form"),
+        ("seed=", "digits.toml"),
+        ("seed.deep=1", "seed.deep: it is a table"),
+    ],
+)
+def test_a_wrong_value_is_refused_by_its_key(override: str, message: str) -> None:
+    with pytest.raises(RunError, match=message):
+        read_run(RUNS / "digits.toml", [override])
+
+
+def test_a_missing_key_is_refused_by_name(tmp_path: Path) -> None:
+    path = tmp_path / "run.toml"
+    text = (RUNS / "digits.toml").read_text(encoding="utf-8")
+    path.write_text(text.replace("seed = 1\n", ""), encoding="utf-8")
+    with pytest.raises(RunError, match="seed"):
+        read_run(path)
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff\xfe", b"name = ", b"[graph]\n"])
+def test_a_broken_file_is_refused(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "run.toml"
+    path.write_bytes(content)
+    with pytest.raises(RunError):
+        read_run(path)
+
+
+def test_a_missing_file_is_refused_by_name(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match=r"absent\.toml"):
+        read_run(tmp_path / "absent.toml")

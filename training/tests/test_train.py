@@ -1,0 +1,203 @@
+"""Whole trainings, of a network small enough for a second or two."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from lrnet import log
+from lrnet.checkpoint import (
+    CheckpointError,
+    load_discrete,
+    load_float,
+    load_record,
+    load_tensors,
+)
+from lrnet.data import read_test
+from lrnet.networks import discrete_logits, to_input
+from lrnet.run import read_run
+from lrnet.train import one_cycle, train
+
+RUN = Path(__file__).parent.parent / "runs" / "digits.toml"
+
+SMALL = [
+    "held_out=900",
+    "batch=50",
+    "twin.epochs=2",
+    "signs.epochs=2",
+    "distribution.epochs=3",
+    "members.count=3",
+    "members.candidates=4",
+    "members.images=100",
+    'graph=[{name="conv1", op="conv2d", out=8, kernel=3, pool=2, weights="ternary"},'
+    ' {name="logits", op="linear", out=10, weights="binary", output="floats"}]',
+]
+
+
+def run_training(folder: Path, overrides: tuple[str, ...] = ()) -> Path:
+    _, table = read_run(RUN, [*SMALL, *overrides])
+    train(
+        table,
+        folder,
+        data=None,
+        log_path=folder.with_suffix(".jsonl"),
+        command="lrnet train digits.toml",
+        device=torch.device("cpu"),
+        quiet=True,
+    )
+    return folder
+
+
+@pytest.fixture(scope="module")
+def straight(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return run_training(tmp_path_factory.mktemp("train") / "straight")
+
+
+def events(folder: Path) -> list[dict[str, Any]]:
+    lines = folder.with_suffix(".jsonl").read_text(encoding="utf-8").splitlines()
+    return [json.loads(line) for line in lines]
+
+
+def assert_same_results(first: Path, second: Path) -> None:
+    for name in ("float.pt", "members.pt"):
+        assert _plain(load_tensors(first / name)) == _plain(load_tensors(second / name))
+    one, other = load_record(first), load_record(second)
+    for key in ("chosen", "temperatures", "held_out", "test"):
+        assert one[key] == other[key]
+
+
+def _plain(value: object) -> object:
+    """Tensors as bytes, so that equality is to the bit."""
+    if isinstance(value, torch.Tensor):
+        return (str(value.dtype), tuple(value.shape), value.numpy().tobytes())
+    if isinstance(value, dict):
+        return {key: _plain(each) for key, each in value.items()}
+    return [_plain(each) for each in value] if isinstance(value, list) else value
+
+
+class InterruptionError(Exception):
+    pass
+
+
+@pytest.mark.parametrize("epochs", [1, 2, 3, 6])
+def test_an_interrupted_training_goes_on_to_the_same_result(
+    straight: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, epochs: int
+) -> None:
+    done = 0
+    append = log.append
+
+    def interrupt(path: Path, record: dict[str, object]) -> None:
+        nonlocal done
+        append(path, record)
+        done += record["event"] == "epoch"
+        if done == epochs:
+            raise InterruptionError
+
+    monkeypatch.setattr(log, "append", interrupt)
+    with pytest.raises(InterruptionError):
+        run_training(tmp_path / "resumed")
+    monkeypatch.undo()
+    torch.rand(17)  # whatever came between must not matter
+    run_training(tmp_path / "resumed")
+    assert_same_results(straight, tmp_path / "resumed")
+    assert [event["event"] for event in events(tmp_path / "resumed")].count("resume") == 1
+
+
+def test_a_seed_reproduces_a_training(straight: Path, tmp_path: Path) -> None:
+    assert_same_results(straight, run_training(tmp_path / "again"))
+
+
+def test_another_seed_gives_another_network(straight: Path, tmp_path: Path) -> None:
+    other = run_training(tmp_path / "other", ("seed=2",))
+    assert _plain(load_tensors(straight / "members.pt")) != _plain(load_tensors(other / "members.pt"))
+
+
+def test_the_test_images_are_read_once_and_last(straight: Path) -> None:
+    names = [event["event"] for event in events(straight)]
+    assert names == ["start", *["epoch"] * 7, "members", "test"]
+
+
+def test_the_logged_test_accuracy_is_that_of_the_members_that_were_kept(straight: Path) -> None:
+    test = read_test("digits", None)
+    network = load_discrete(straight)
+    logits = [discrete_logits(network, member, torch.tensor(test.images)) for member in range(3)]
+    figures = events(straight)[-1]
+    assert figures["n"] == 359
+    for member, each in enumerate(logits):
+        assert figures["alone"][member] == (each.argmax(1).numpy() == test.labels).mean()
+
+
+def test_the_twin_that_was_kept_has_the_logged_accuracy(straight: Path) -> None:
+    test = read_test("digits", None)
+    with torch.no_grad():
+        logits = load_float(straight)(to_input(torch.tensor(test.images)))
+    right = (logits.argmax(1).numpy() == test.labels).mean()
+    assert events(straight)[-1]["baseline"] == right
+
+
+def test_even_a_short_training_learns(straight: Path) -> None:
+    # Chance is 0.1; 500 images, seven epochs in all.
+    assert events(straight)[-1]["accuracy"][-1] > 0.3
+
+
+def test_members_have_the_weights_that_their_graph_allows(straight: Path) -> None:
+    network = load_discrete(straight)
+    assert len(network.members) == 3
+    for member in network.members:
+        assert set(np.unique(member["conv1"].weights)) <= {-1, 0, 1}
+        assert set(np.unique(member["logits"].weights)) == {-1, 1}
+        assert member["conv1"].threshold is not None
+        assert member["conv1"].threshold.dtype == np.int32
+        assert member["logits"].threshold is None
+
+
+def test_a_finished_training_is_not_trained_again(straight: Path) -> None:
+    before = (straight / "members.pt").read_bytes()
+    with pytest.raises(CheckpointError, match="finished"):
+        run_training(straight)
+    assert (straight / "members.pt").read_bytes() == before
+
+
+def test_a_folder_of_another_run_is_refused(straight: Path) -> None:
+    with pytest.raises(CheckpointError, match="another run"):
+        run_training(straight, ("seed=2",))
+
+
+@pytest.mark.parametrize("content", [b"", b"not tensors"])
+def test_a_damaged_state_is_refused_by_name(straight: Path, tmp_path: Path, content: bytes) -> None:
+    folder = tmp_path / "damaged"
+    folder.mkdir()
+    (folder / "run.json").write_bytes((straight / "run.json").read_bytes())
+    (folder / "state.pt").write_bytes(content)
+    with pytest.raises(CheckpointError, match=r"state\.pt"):
+        run_training(folder)
+
+
+def test_a_checkpoint_that_would_run_code_is_refused(tmp_path: Path) -> None:
+    class Hostile:
+        def __reduce__(self) -> tuple[object, tuple[str]]:
+            return (Path.touch, (tmp_path / "ran",))  # type: ignore[return-value]
+
+    torch.save(Hostile(), tmp_path / "state.pt")
+    with pytest.raises(CheckpointError):
+        load_tensors(tmp_path / "state.pt")
+    assert not (tmp_path / "ran").exists()
+
+
+def test_an_unfinished_checkpoint_has_no_record(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="no finished training"):
+        load_record(tmp_path)
+
+
+def test_the_learning_rate_rises_to_its_peak_and_falls_to_nothing() -> None:
+    rates = [one_cycle(step / 100) for step in range(101)]
+    assert rates[20] == 1.0
+    assert rates[:21] == sorted(rates[:21])
+    assert rates[20:] == sorted(rates[20:], reverse=True)
+    assert math.isclose(rates[100], 0.0, abs_tol=1e-12)
