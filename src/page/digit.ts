@@ -14,15 +14,13 @@ export interface Frame {
   readonly width: number
 }
 
-/** Where the ink goes in a frame, in pixels: it fits a square of `box`, its centre of mass lies at (x, y). */
+/** How ink lies in a frame, in pixels: in a square of `box`, drawn `pen` wide, its centre of mass at (x, y). */
 interface Layout {
   readonly box: number
+  readonly pen: number
   readonly x: number
   readonly y: number
 }
-
-/** Width of the line ÷ box. MNIST's is 2.4 pixels of 20 (median of 2 · area ÷ total variation, 10,000 digits). */
-export const penWidth = 0.12
 
 /**
  * The drawing in white on black, anti-aliased: scaled as a whole, its proportions kept, and centred. The width of the
@@ -34,7 +32,7 @@ export function rasterize(strokes: readonly Stroke[], frame: Frame): Uint8Array<
   const bounds = boundsOf(strokes)
   if (bounds === undefined) return new Uint8Array(frame.height * frame.width)
   const layout = layoutOf(frame)
-  const radius = (layout.box * penWidth) / 2
+  const radius = layout.pen / 2
   const extent = { x: bounds.right - bounds.left, y: bounds.bottom - bounds.top }
   const longest = Math.max(extent.x, extent.y)
   const scale = longest === 0 ? 0 : (layout.box - 2 * radius) / longest
@@ -63,10 +61,12 @@ export function rasterize(strokes: readonly Stroke[], frame: Frame): Uint8Array<
 /**
  * MNIST's digits fit 20 × 20 of its 28 × 28 pixels, their centre of mass in the middle of pixel (14, 14), which is
  * 14.5 (measured: 14.50 ± 0.29). Other sets of small grey images, such as scikit-learn's 8 × 8 digits, leave no margin.
+ * The pens are those whose lines measure as wide as the sets' do (2 · area ÷ total variation: 2.4 of 20, 1.5 of 8).
  */
 function layoutOf({ height, width }: Frame): Layout {
-  if (height === 28 && width === 28) return { box: 20, x: 14.5, y: 14.5 }
-  return { box: Math.min(height, width), x: width / 2, y: height / 2 }
+  if (height === 28 && width === 28) return { box: 20, pen: 2.6, x: 14.5, y: 14.5 }
+  const box = Math.min(height, width)
+  return { box, pen: 0.16 * box, x: width / 2, y: height / 2 }
 }
 
 function boundsOf(strokes: readonly Stroke[]) {

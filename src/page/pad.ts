@@ -12,7 +12,7 @@ export interface PadEvents {
 const side = 280
 /** One press of an arrow key: a pixel of MNIST. */
 const step = side / 28
-const lineWidth = 22
+const lineWidth = 24
 
 const directions: Readonly<Record<string, Point>> = {
   ArrowLeft: { x: -1, y: 0 },

@@ -47,10 +47,10 @@ test('no strokes leave the frame black', t => {
 test('a single point becomes a dot of the width of the pen, in the middle of pixel (14, 14)', t => {
   const pixels = rasterize([[{ x: 33, y: 250 }]], mnist)
   t.same(extent(pixels), { rows: [13, 15], columns: [13, 15] })
-  // The pen's radius is 1.2: coverage is 1.7 less the distance, which is 1 beside and √2 across the corner.
-  t.same(pixels.subarray(13 * 28 + 13, 13 * 28 + 16), [73, 179, 73])
-  t.same(pixels.subarray(14 * 28 + 13, 14 * 28 + 16), [179, 255, 179])
-  t.same(pixels.subarray(15 * 28 + 13, 15 * 28 + 16), [73, 179, 73])
+  // The pen's radius is 1.3: coverage is 1.8 less the distance, which is 1 beside and √2 across the corner.
+  t.same(pixels.subarray(13 * 28 + 13, 13 * 28 + 16), [98, 204, 98])
+  t.same(pixels.subarray(14 * 28 + 13, 14 * 28 + 16), [204, 255, 204])
+  t.same(pixels.subarray(15 * 28 + 13, 15 * 28 + 16), [98, 204, 98])
   t.end()
 })
 
@@ -89,7 +89,7 @@ test('ink is white in the middle of the line, and grey only along its edges', t 
     mnist,
   )
   const row = line.subarray(14 * 28, 15 * 28)
-  t.same(row.subarray(12, 17), [0, 179, 255, 179, 0])
+  t.same(row.subarray(12, 17), [0, 204, 255, 204, 0])
   t.end()
 })
 
