@@ -23,7 +23,6 @@ from lrnet.layers import (
     weight_shape,
 )
 
-
 DRAWS = 2000
 
 
