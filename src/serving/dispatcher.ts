@@ -10,7 +10,7 @@ import { PendingRequest, type PendingRow } from './request.ts'
 import type { Log, Observer, PredictRequest, RejectionReason, Row, RowAnswer } from './types.ts'
 
 export interface DispatcherOptions {
-  readonly pool: Pick<WorkerPool, 'workers' | 'run' | 'decode'>
+  readonly pool: Pick<WorkerPool, 'workers' | 'alive' | 'run' | 'decode'>
   readonly queueRows: number
   readonly maxPixels: number
   readonly observer: Observer
@@ -47,6 +47,7 @@ export class Dispatcher {
   /** The arenas' slots that no batch uses: as many as there are workers. */
   readonly #slots: number[]
   #inFlight = 0
+  #draining = false
 
   constructor({ pool, queueRows, maxPixels, observer, log }: DispatcherOptions) {
     this.#pool = pool
@@ -61,6 +62,11 @@ export class Dispatcher {
     this.#slots = Array.from({ length: pool.workers }, (_, slot) => slot)
   }
 
+  /** Whether rows are taken. */
+  get ready(): boolean {
+    return !this.#draining && this.#pool.alive
+  }
+
   /** Cost of all that waits. */
   get queuedRows(): number {
     return this.#queue.cost
@@ -71,7 +77,10 @@ export class Dispatcher {
     return this.#inFlight
   }
 
-  /** @throws QUEUE_FULL, REQUEST_TOO_LARGE_FOR_QUEUE, DEADLINE_EXCEEDED, CLIENT_GONE, WORKER_LOST, SHUTTING_DOWN */
+  /**
+   * @throws QUEUE_FULL, REQUEST_TOO_LARGE_FOR_QUEUE, DEADLINE_EXCEEDED, CLIENT_GONE, WORKER_LOST, NOT_READY,
+   *   SHUTTING_DOWN
+   */
   async predict(model: LoadedModel, request: PredictRequest): Promise<readonly RowAnswer[]> {
     if (request.rows.length === 0) return []
     const pending = new PendingRequest(model, request, request.baseline ? baselineCost : 0)
@@ -90,17 +99,15 @@ export class Dispatcher {
   }
 
   /**
-   * Waits until all that was admitted has its answer.
+   * Takes no more rows, and waits until all that were admitted have their answers.
    *
    * @param limit milliseconds after which what still waits is turned away
    */
   async drain(limit: number): Promise<void> {
+    this.#draining = true
     const timer = setTimeout(() => {
       for (const pending of this.#pending) {
-        this.#end(
-          pending,
-          new XnordError('SHUTTING_DOWN', 'The service ended before the answer.', { retryAfter: 1 }),
-        )
+        this.#end(pending, shuttingDown('The service ended before the answer.'))
       }
     }, limit)
     await this.#batcher.idle()
@@ -149,6 +156,8 @@ export class Dispatcher {
 
   #admit(items: readonly Placed[], { model, rows, signal, deadline }: PredictRequest): void {
     try {
+      if (this.#draining) throw shuttingDown('The service takes no new rows.')
+      if (!this.#pool.alive) throw new XnordError('NOT_READY', 'No worker is left.', { retryAfter: 1 })
       if (signal?.aborted) throw clientGone()
       if (deadline !== undefined && deadline <= performance.now()) throw this.#tooLate()
       this.#queue.admit(items)
@@ -271,7 +280,7 @@ export class Dispatcher {
 
   /** The row fails alone, in its place. */
   #fail(row: PendingRow, error: XnordError, decode: number): void {
-    if (error.cause !== undefined) this.#log.error({ err: error }, 'a row failed by a bug')
+    if (error.code === 'INTERNAL') this.#log.error({ err: error }, 'a row failed by a bug')
     if (row.request.settled) return
     const { served } = row.request.model
     this.#observer.row(served, { queue: row.queued, decode, compute: null, baseline: null })
@@ -296,6 +305,10 @@ export class Dispatcher {
       retryAfter: this.#rate.secondsFor(this.#queue.cost),
     })
   }
+}
+
+function shuttingDown(detail: string): XnordError {
+  return new XnordError('SHUTTING_DOWN', detail, { retryAfter: 1 })
 }
 
 function clientGone(): XnordError {

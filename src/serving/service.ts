@@ -7,7 +7,6 @@ import { WorkerPool } from './pool.ts'
 import { findVersions } from './repository.ts'
 import type {
   PredictRequest,
-  RejectionReason,
   RowAnswer,
   ServedModel,
   Service,
@@ -69,7 +68,6 @@ async function openModels(
 
 class LoadedService implements Service {
   readonly backend: Service['backend']
-  readonly #options: ServiceOptions
   readonly #pool: WorkerPool
   readonly #catalog: Catalog
   readonly #loaded: ReadonlyMap<ServedModel, LoadedModel>
@@ -84,7 +82,6 @@ class LoadedService implements Service {
     loaded: ReadonlyMap<ServedModel, LoadedModel>,
   ) {
     this.backend = backend.name
-    this.#options = options
     this.#pool = pool
     this.#catalog = catalog
     this.#loaded = loaded
@@ -101,9 +98,6 @@ class LoadedService implements Service {
 
   async predict(request: PredictRequest): Promise<readonly RowAnswer[]> {
     const { model, members, baseline } = request
-    if (this.#closed !== null)
-      throw this.#turnAway(request, 'SHUTTING_DOWN', 'The service takes no new rows.')
-    if (!this.#pool.alive) throw this.#turnAway(request, 'NOT_READY', 'No worker is left.')
     const loaded = this.#loaded.get(model)
     if (loaded === undefined)
       throw new XnordError('MODEL_UNKNOWN', `${model.name} is not a model of this service.`)
@@ -121,7 +115,7 @@ class LoadedService implements Service {
 
   state(): ServiceState {
     return {
-      ready: this.#closed === null && this.#pool.alive,
+      ready: this.#dispatcher.ready,
       workers: this.#pool.workers,
       busyWorkers: this.#pool.busyWorkers,
       queuedRows: this.#dispatcher.queuedRows,
@@ -133,10 +127,5 @@ class LoadedService implements Service {
   close(): Promise<void> {
     this.#closed ??= this.#dispatcher.drain(drainLimit).then(() => this.#pool.close())
     return this.#closed
-  }
-
-  #turnAway({ model, rows }: PredictRequest, reason: RejectionReason, detail: string): XnordError {
-    this.#options.observer.rejected(model, reason, rows.length)
-    return new XnordError(reason, detail, { retryAfter: 1 })
   }
 }

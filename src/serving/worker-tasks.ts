@@ -160,8 +160,8 @@ async function decodeRow(
     await decodeImage(bytes, spec.input, maxPixels, out)
     return null
   } catch (thrown) {
-    if (thrown instanceof XnordError) return thrown
-    throw thrown
+    // A bug that one image finds is no reason to fail the others.
+    return asXnordError(thrown)
   }
 }
 

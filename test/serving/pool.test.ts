@@ -1,0 +1,159 @@
+import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
+import type { Worker } from 'node:worker_threads'
+import { test } from 'tap'
+import type { RowsReply, RunMessage } from '../../src/serving/messages.ts'
+import type { LoadedModel } from '../../src/serving/model.ts'
+import { WorkerPool } from '../../src/serving/pool.ts'
+import { kernels, loadTiny, recordingLog, tinyLogits, tinyRows } from './tiny.ts'
+
+const digit: Uint8Array = readFileSync(new URL('../fixtures/digit.png', import.meta.url))
+
+const threads: Worker[] = []
+process.on('worker', thread => threads.push(thread))
+
+function message(model: LoadedModel, row: number, slot: number, members = 1): RunMessage {
+  const { bytes } = tinyRows[row]
+  return {
+    model: model.spec.id,
+    spec: null,
+    slot,
+    members,
+    baseline: false,
+    bytes: Uint8Array.from(bytes).buffer,
+    rows: [{ kind: 'pixels', offset: 0, length: bytes.length }],
+  }
+}
+
+/** Enough decoding to keep a worker for some time. */
+function longMessage(model: LoadedModel, slot: number): RunMessage {
+  const rows = Array.from({ length: model.served.maxRows }, () => ({
+    kind: 'file' as const,
+    offset: 0,
+    length: digit.length,
+  }))
+  return { ...message(model, 0, slot), bytes: Uint8Array.from(digit).buffer, rows }
+}
+
+function logitsOf(reply: { readonly kind: string }): readonly number[] {
+  const [row] = (reply as RowsReply).rows
+  if (!row.ok) throw new Error(row.error.detail)
+  return [...row.prediction.logits]
+}
+
+test('two workers', async t => {
+  const { log } = recordingLog()
+  const pool = new WorkerPool({ workers: 2, kernels: await kernels(), maxPixels: 10_000, log })
+  t.teardown(() => pool.close())
+  const model = await loadTiny(t.testdir({}), 2)
+
+  await t.test('open a model once each, before it is used', async t => {
+    await pool.open(model.spec)
+    const replies = await Promise.all([pool.run(message(model, 1, 0)), pool.run(message(model, 2, 1))])
+    t.same(replies.map(logitsOf), [tinyLogits(1, 1), tinyLogits(2, 1)])
+  })
+
+  await t.test('compute in the arena that the main thread sees: the weights are there once', async t => {
+    await pool.run(message(model, 7, 1))
+    const { plan, memory } = model.spec
+    const pixels = new Uint8Array(
+      memory.buffer,
+      plan.slotsAddress + plan.slotBytes + plan.pixelsOffset,
+      plan.rowBytes,
+    )
+    t.same(pixels, tinyRows[7].bytes)
+  })
+
+  await t.test('give the same logits whichever of them computes', async t => {
+    const rounds = Array.from({ length: 20 }, (_, round) => round % tinyRows.length)
+    for (const row of rounds) {
+      const replies = await Promise.all([
+        pool.run(message(model, row, 0, 3)),
+        pool.run(message(model, row, 1, 3)),
+      ])
+      t.same(replies.map(logitsOf), [tinyLogits(row, 3), tinyLogits(row, 3)])
+    }
+  })
+
+  await t.test('return the errors of a task with their codes', async t => {
+    const bytes = Uint8Array.from(digit.subarray(0, 60)).buffer
+    await t.rejects(pool.decode({ input: model.spec.input, bytes }), { code: 'IMAGE_MALFORMED' })
+  })
+
+  await t.test('forget a model that was released', async t => {
+    const other = await loadTiny(t.testdir({}), 2)
+    await pool.open(other.spec)
+    await pool.release(other.spec.id)
+    const replies = await Promise.all([pool.run(message(other, 0, 0)), pool.run(message(other, 0, 1))])
+    t.same(replies, [{ kind: 'unknown-model' }, { kind: 'unknown-model' }])
+  })
+
+  await t.test(
+    'refuse a model that does not reproduce its check vectors, and go on with the others',
+    async t => {
+      const { spec } = await loadTiny(t.testdir({}), 2)
+      const logits = Float32Array.from(spec.check.logits)
+      logits[logits.length - 1] += 1
+      const broken = { ...spec, check: { ...spec.check, logits } }
+      await t.rejects(pool.open(broken), {
+        code: 'MODEL_CHECK_FAILED',
+        message: /member 2, operation logits/,
+      })
+      t.same(logitsOf(await pool.run(message(model, 3, 0))), tinyLogits(3, 1))
+    },
+  )
+
+  await t.test(
+    'lose only the batch of the one that dies, and get a new one, which asks for the model',
+    async t => {
+      const before = threads.length
+      const lost = [pool.run(longMessage(model, 0)), pool.run(longMessage(model, 1))].map(async reply => {
+        try {
+          await reply
+          return 'answered'
+        } catch (thrown) {
+          return (thrown as { readonly code: string }).code
+        }
+      })
+      await threads[0].terminate()
+      t.same((await Promise.all(lost)).sort(), ['WORKER_LOST', 'answered'])
+      t.equal(threads.length, before + 1)
+      const next = () => Promise.all([pool.run(message(model, 4, 0)), pool.run(message(model, 4, 1))])
+      t.ok((await next()).some(({ kind }) => kind === 'unknown-model'))
+      t.equal(pool.alive, true)
+    },
+  )
+
+  await t.test('count what they are busy with', async t => {
+    const seconds = pool.busySeconds
+    const run = pool.run(longMessage(model, 0))
+    t.equal(pool.busyWorkers, 1)
+    t.ok(pool.busySeconds >= seconds)
+    await run
+    t.equal(pool.busyWorkers, 0)
+    t.ok(pool.busySeconds > seconds)
+  })
+
+  await t.test('do not wait for one that dies while a model is opened', async t => {
+    const other = await loadTiny(t.testdir({}), 2)
+    const thread = threads.at(-1)
+    const gone = once(thread!, 'exit')
+    const opening = pool.open(other.spec)
+    thread!.terminate()
+    await t.rejects(opening, { code: 'WORKER_LOST' })
+    await gone
+    await pool.open(other.spec)
+    t.same(logitsOf(await pool.run(message(other, 5, 0))), tinyLogits(5, 1))
+  })
+})
+
+test('where no worker can start, no task waits for one', async t => {
+  const { log, lines } = recordingLog()
+  const entry = new URL('./absent.ts', import.meta.url)
+  const pool = new WorkerPool({ workers: 1, kernels: await kernels(), maxPixels: 1, log, entry })
+  t.teardown(() => pool.close())
+  const model = await loadTiny(t.testdir({}), 1)
+  while (pool.alive) await t.rejects(pool.run(message(model, 0, 0)), { code: 'WORKER_LOST', retryAfter: 1 })
+  await t.rejects(pool.open(model.spec), { code: 'WORKER_LOST', message: /no worker is left/ })
+  t.ok(lines.some(({ level, message }) => level === 'error' && message === 'a worker died'))
+})
