@@ -11,7 +11,7 @@ from lrnet.data import DataError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs a command; 0 when it went well, 1 after an error that it has named, 2 for wrong usage."""
+    """Runs a command; 0 when it went well, 1 after an error that it has named, 2 for wrong usage, 130 if interrupted."""
     options = _parser().parse_args(arguments)
     # PyTorch takes seconds to import: only a command that was understood waits for it.
     from lrnet.checkpoint import CheckpointError
@@ -22,6 +22,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (DataError, RunError, CheckpointError, ValueError, OSError) as error:
         print(f"lrnet: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print(
+            "lrnet: interrupted; a training goes on where it stopped when it is given again", file=sys.stderr
+        )
+        return 130
     return 0
 
 

@@ -35,6 +35,8 @@ def realize(network: StochasticNetwork, weights: Sequence[Tensor], images: Tenso
 
     Layer after layer the mean and the variance of its integer sums are measured on training images, uint8
     [n, H, W, C], seen through the discrete layers before it, and its batch norm becomes its threshold or head.
+
+    Raises ValueError when γ or β is not finite.
     """
     member: dict[str, Parameters] = {}
     held = [to_input(rows) for rows in images.split(CHUNK)]
@@ -42,6 +44,8 @@ def realize(network: StochasticNetwork, weights: Sequence[Tensor], images: Tenso
     for operation, source, layer, drawn in zip(network.graph, shapes, network.layers, weights, strict=True):
         mean, variance = sum_statistics(operation, held, drawn.float())
         gamma, beta = (value.double().cpu().numpy() for value in (layer.norm.gamma, layer.norm.beta))
+        if not (np.isfinite(gamma).all() and np.isfinite(beta).all()):
+            raise ValueError(f"{operation.name}: its batch norm is not finite, the training has diverged")
         fold = fold_threshold if operation.output == "bits" else fold_head
         parameters = fold(to_taps(drawn), mean, variance, gamma, beta)
         member[operation.name] = parameters

@@ -7,7 +7,6 @@ Berger, Navon and Fetaya (arXiv 2307.01683).
 
 from __future__ import annotations
 
-import math
 from typing import Literal
 
 import torch
@@ -96,23 +95,3 @@ class WeightDistribution(nn.Module):
 
     def _at(self, index: Tensor) -> Tensor:
         return self.values.flatten()[index].to(torch.int8)
-
-
-def probability_of_plus_one(mean: Tensor, variance: Tensor) -> Tensor:
-    """P(s >= 0) of a Gaussian pre-activation s: Φ(mean / √variance)."""
-    return torch.special.ndtr(mean / variance.sqrt())
-
-
-def pooled_probability_of_plus_one(mean: Tensor, variance: Tensor) -> Tensor:
-    """P(+1) after a 2x2 max-pool of independently drawn bits, 1 - ∏(1 - pᵢ), for [n, channels, H, W].
-
-    Computed in log space, where 1 - p = Φ(-mean / √variance) keeps its digits in the tail.
-    """
-    log_minus = torch.special.log_ndtr(-mean / variance.sqrt())
-    pooled = nn.functional.avg_pool2d(log_minus, 2) * 4
-    return -torch.expm1(pooled)
-
-
-def entropy_limit(kind: WeightKind) -> float:
-    """The entropy of the uniform distribution, in nats."""
-    return math.log(len(VALUES[kind]))

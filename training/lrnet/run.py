@@ -125,6 +125,7 @@ def _check(run: Run) -> None:
         "signs.epochs": run.signs.epochs,
         "distribution.epochs": run.distribution.epochs,
         "members.count": run.members.count,
+        "members.candidates": run.members.candidates,
         "members.images": run.members.images,
     }
     for key, value in at_least_one.items():

@@ -55,3 +55,14 @@ def test_a_log_only_grows(tmp_path: Path) -> None:
     lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
     assert [line["event"] for line in lines] == ["first", "second"]
     assert all(line["time"].endswith("+00:00") for line in lines)
+
+
+def test_an_interruption_says_how_to_go_on(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("lrnet.train.train", interrupted)
+    assert main(["train", RUN]) == 130
+    assert "goes on where it stopped" in capsys.readouterr().err

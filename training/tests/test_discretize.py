@@ -199,3 +199,11 @@ def test_weights_come_back_from_their_taps() -> None:
     same = (back == original).flatten(1).all(1)
     negated = (back == -original).flatten(1).all(1)
     assert bool((same | negated).all())
+
+
+def test_a_training_that_diverged_is_not_made_discrete() -> None:
+    stochastic = network()
+    with torch.no_grad():
+        stochastic.layers[1].norm.beta[2] = torch.nan
+    with pytest.raises(ValueError, match=r"conv2: .*diverged"):
+        realize(stochastic, stochastic.most_probable(), pixels(8))

@@ -7,12 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lrnet.distributions import (
-    WeightDistribution,
-    WeightKind,
-    pooled_probability_of_plus_one,
-    probability_of_plus_one,
-)
+from lrnet.distributions import WeightDistribution, WeightKind
 
 SHAPE = (3, 2, 3, 3)
 
@@ -100,25 +95,3 @@ def test_logits_are_clipped_to_five() -> None:
         distribution.logits.mul_(100)
     distribution.clip()
     assert distribution.logits.abs().max().item() == 5.0
-
-
-def test_the_probability_of_plus_one_is_that_of_a_gaussian_above_zero() -> None:
-    mean, variance = torch.tensor([0.0, 1.0, -2.0]), torch.tensor([1.0, 1.0, 4.0])
-    # Φ(0), Φ(1), Φ(-1).
-    expected = torch.tensor([0.5, 0.8413447, 0.1586553])
-    torch.testing.assert_close(probability_of_plus_one(mean, variance), expected)
-
-
-def test_a_pool_is_plus_one_unless_all_four_bits_are_minus_one() -> None:
-    mean = torch.tensor([[0.0, 1.0], [-2.0, 0.0]]).view(1, 1, 2, 2)
-    variance = torch.tensor([[1.0, 1.0], [4.0, 1.0]]).view(1, 1, 2, 2)
-    expected = 1 - 0.5 * 0.1586553 * 0.8413447 * 0.5
-    pooled = pooled_probability_of_plus_one(mean, variance)
-    assert pooled.item() == pytest.approx(expected, rel=1e-6)
-
-
-def test_an_improbable_pool_keeps_its_digits() -> None:
-    mean = torch.full((1, 1, 2, 2), -8.0, dtype=torch.float64)
-    pooled = pooled_probability_of_plus_one(mean, torch.ones_like(mean))
-    # 4 Φ(-8), where 1 - ∏(1 - p) in plain float32 would be 0.
-    assert pooled.item() == pytest.approx(4 * 6.220960574271785e-16, rel=1e-9)

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lrnet.discrete import Operation
-from lrnet.distributions import WeightDistribution, WeightKind, pooled_probability_of_plus_one
+from lrnet.distributions import WeightDistribution, WeightKind
 from lrnet.layers import (
     Gaussian,
     MomentBatchNorm,
@@ -158,15 +158,23 @@ def test_a_sign_is_plus_one_at_zero_and_passes_gradients_within_one() -> None:
 
 @given(st.integers(0, 2**32 - 1))
 @settings(max_examples=5, deadline=None)
-def test_pooled_draws_are_plus_one_as_often_as_pooled_bits(seed: int) -> None:
+def test_drawn_signs_and_pools_of_them_are_plus_one_as_often_as_gaussians_say(seed: int) -> None:
     torch.manual_seed(seed)
+    draws = 4000
     gaussian = Gaussian(torch.randn(1, 2, 4, 4) - 1, torch.rand(1, 2, 4, 4) + 0.05)
-    many = Gaussian(*(moment.expand(4000, -1, -1, -1) for moment in gaussian))
-    draws = straight_through_sign(F.max_pool2d(sample(many), 2))
-    frequency = (draws > 0).double().mean(0, keepdim=True)
-    probability = pooled_probability_of_plus_one(gaussian.mean, gaussian.variance).double()
+    drawn = sample(Gaussian(*(moment.expand(draws, -1, -1, -1) for moment in gaussian)))
+    # P(+1) = Φ(m / √v); a pool is -1 only where all four bits are.
+    probability = torch.special.ndtr(gaussian.mean / gaussian.variance.sqrt()).double()
+    minus = 1 - probability
+    pooled = (
+        1 - minus[:, :, ::2, ::2] * minus[:, :, 1::2, ::2] * minus[:, :, ::2, 1::2] * minus[:, :, 1::2, 1::2]
+    )
     # Five standard errors of a frequency, at most √(1/4n) each.
-    torch.testing.assert_close(frequency, probability, atol=5 * 0.5 / math.sqrt(4000), rtol=0)
+    error = 5 * 0.5 / math.sqrt(draws)
+    signs = straight_through_sign(drawn)
+    torch.testing.assert_close((signs > 0).double().mean(0, keepdim=True), probability, atol=error, rtol=0)
+    signs = straight_through_sign(F.max_pool2d(drawn, 2))
+    torch.testing.assert_close((signs > 0).double().mean(0, keepdim=True), pooled, atol=error, rtol=0)
 
 
 def test_the_maximum_before_the_sign_is_the_or_of_bits_after_it() -> None:

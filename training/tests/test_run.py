@@ -50,6 +50,7 @@ def test_a_stated_result_is_no_part_of_the_run(tmp_path: Path) -> None:
         ("graph=1", "graph: it is an array"),
         ("graph=[]", "graph: "),
         ('labels=["a"]', "labels: there are 1 for 10"),
+        ("members.candidates=0", "members.candidates: it is at least 1"),
         ("members.count=40", "members.count"),
         ("members.count=65", "members.count"),
         ("batch=0", "batch"),
