@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
+import type { FastifyInstance } from 'fastify'
 import type { Logger } from 'pino'
 import type { Config } from './config.ts'
 import { XnordError } from './errors.ts'
@@ -39,11 +40,10 @@ export async function startServer(config: Config, log: Logger): Promise<Server> 
   })
   let draining = false
   const app = await buildApp({ service, config, metrics, log, draining: () => draining })
-  const { host, port } = config
-  const url = await app.listen({ host, port }).catch(async error => {
+  const url = await listen(app, config).catch(async failure => {
     await app.close()
     await service.close()
-    throw new XnordError('LISTEN_FAILED', listenFailure(error, host, port), { cause: error })
+    throw failure
   })
 
   return {
@@ -64,11 +64,18 @@ export async function startServer(config: Config, log: Logger): Promise<Server> 
   }
 }
 
-function listenFailure(error: NodeJS.ErrnoException, host: string, port: number): string {
-  const reasons: Readonly<Record<string, string>> = {
-    EADDRINUSE: 'another process listens there',
-    EADDRNOTAVAIL: 'this machine has no such address',
-    EACCES: 'this user may not listen there',
+async function listen(app: FastifyInstance, { host, port }: Config): Promise<string> {
+  try {
+    return await app.listen({ host, port })
+  } catch (cause) {
+    const { code = '', message } = cause as NodeJS.ErrnoException
+    throw new XnordError('LISTEN_FAILED', `${host}:${port}: ${reasons[code] ?? message}`, { cause })
   }
-  return `${host}:${port}: ${reasons[error.code ?? ''] ?? error.message}`
+}
+
+/** Why an address cannot be listened on, for those who do not know the system's error codes. */
+const reasons: Readonly<Record<string, string>> = {
+  EADDRINUSE: 'another process listens there',
+  EADDRNOTAVAIL: 'this machine has no such address',
+  EACCES: 'this user may not listen there',
 }

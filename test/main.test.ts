@@ -1,0 +1,109 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { createInterface } from 'node:readline'
+import { setTimeout as delay } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import { test } from 'tap'
+import { tinyFolder } from './serving/tiny.ts'
+
+const main = fileURLToPath(new URL('../dist/main.js', import.meta.url))
+const skip = !existsSync(main) && 'not built: npm test builds first'
+
+interface LogLine {
+  readonly level: string
+  readonly msg: string
+  readonly code?: string
+  readonly detail?: string
+  readonly url?: string
+}
+
+interface Running {
+  readonly child: ChildProcess
+  readonly lines: LogLine[]
+  /** The exit code, or the signal that ended it; all lines are there by then. */
+  readonly ended: Promise<number | string>
+  /** Resolves with the first line that has a member of this name. */
+  readonly line: (name: 'url' | 'code' | 'signal') => Promise<LogLine>
+}
+
+/** The built server with these variables alone: others would bring settings of ours, or the test runner's loaders. */
+function run(environment: Record<string, string>): Running {
+  const child = spawn(process.execPath, [main], {
+    env: { XNORD_WORKERS: '1', XNORD_PORT: '0', ...environment },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  const lines: LogLine[] = []
+  createInterface({ input: child.stdout! }).on('line', text => lines.push(JSON.parse(text)))
+  const ended = once(child, 'close').then(([code, signal]) => code ?? signal)
+  return {
+    child,
+    lines,
+    ended,
+    async line(name) {
+      for (;;) {
+        const found = lines.find(line => name in line)
+        if (found !== undefined) return found
+        if (child.exitCode !== null) throw new Error(`it ended: ${JSON.stringify(lines)}`)
+        await delay(20)
+      }
+    },
+  }
+}
+
+for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+  test(`${signal} ends the process with 0`, { skip }, async t => {
+    const { child, ended, line } = run({ XNORD_MODELS: tinyFolder(t.testdir()) })
+    await line('url')
+    child.kill(signal)
+    t.equal(await ended, 0)
+  })
+}
+
+test('a second signal ends the process at once', { skip }, async t => {
+  const { child, ended, line } = run({ XNORD_MODELS: tinyFolder(t.testdir()), XNORD_DRAIN_SECONDS: '3600' })
+  await line('url')
+  child.kill('SIGTERM')
+  await line('signal')
+  child.kill('SIGTERM')
+  t.equal(await ended, 128 + 15)
+})
+
+test('a mistake in the configuration ends the start with 1 and is named', { skip }, async t => {
+  const { ended, lines } = run({ XNORD_PORTS: '1', XNORD_PORT: 'abc' })
+  t.equal(await ended, 1)
+  t.equal(lines.length, 1)
+  t.match(lines[0], {
+    level: 'fatal',
+    code: 'CONFIGURATION_INVALID',
+    detail: /XNORD_PORT: .*\nXNORD_PORTS: /,
+  })
+})
+
+test('a taken port ends the start with 1 and one clear line', { skip }, async t => {
+  const other = createServer().listen(0, '127.0.0.1')
+  await once(other, 'listening')
+  t.teardown(() => other.close())
+  const { port } = other.address() as { port: number }
+  const { ended, lines } = run({ XNORD_MODELS: tinyFolder(t.testdir()), XNORD_PORT: String(port) })
+  t.equal(await ended, 1)
+  t.match(
+    lines.filter(({ level }) => level === 'fatal'),
+    [{ code: 'LISTEN_FAILED', detail: `127.0.0.1:${port}: another process listens there` }],
+  )
+})
+
+test('an empty models folder ends the start with 1 and MODELS_MISSING', { skip }, async t => {
+  const { ended, lines } = run({ XNORD_MODELS: t.testdir({}) })
+  t.equal(await ended, 1)
+  t.match(lines.at(-1), { level: 'fatal', code: 'MODELS_MISSING' })
+})
+
+test('the configuration is logged at the start', { skip }, async t => {
+  const { child, ended, lines, line } = run({ XNORD_MODELS: tinyFolder(t.testdir()), XNORD_QUEUE_ROWS: '77' })
+  await line('url')
+  t.match(lines[0], { level: 'info', msg: 'xnord starts', config: { queueRows: 77, workers: 1 } })
+  child.kill('SIGTERM')
+  await ended
+})
