@@ -121,14 +121,16 @@ async function answer(): Promise<void> {
 
 /** Only after the server has answered: it has refused what is no image, or too large a one to decode here. */
 async function showPicture(image: File, signal: AbortSignal): Promise<void> {
-  const picture = await createImageBitmap(image).catch((error: unknown) => {
-    throw new Problem('The image cannot be shown', 'The server read it, but this browser does not.', {
-      cause: error,
-    })
-  })
-  if (signal.aborted) picture.close()
-  else pad.show(picture)
-  showInput()
+  // Browsers do not say why they cannot decode a picture. The answer stands without it.
+  const picture = await createImageBitmap(image).catch(() => null)
+  if (signal.aborted) {
+    picture?.close()
+  } else if (picture === null) {
+    hint.textContent = `${image.name}, which this browser cannot show`
+  } else {
+    pad.show(picture)
+    showInput()
+  }
 }
 
 /** The hint in an empty drawing area, and the pixels that are sent. */

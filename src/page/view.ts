@@ -36,6 +36,10 @@ export function showNothing(model: Model): void {
   element('discrete-heading', HTMLElement).textContent =
     model.members === 1 ? 'Discrete' : `Discrete, ${model.members} members`
   chart.classList.toggle('alone', !model.baseline)
+  chart.classList.toggle(
+    'wide',
+    model.labels.some(name => name.length > 2),
+  )
   facts.textContent = describe(model)
   showRows(
     model.labels.slice(0, 10).map(name => ({ label: name, discrete: 0, baseline: 0 })),
