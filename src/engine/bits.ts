@@ -18,9 +18,27 @@ export function bitAt(packed: Uint8Array, index: number): number {
   return (packed[index >> 3] >> (index & 7)) & 1
 }
 
-/** Sets bit i of a packed row that was zero there. */
-export function setBit(packed: Uint8Array, index: number): void {
-  packed[index >> 3] |= 1 << (index & 7)
+/**
+ * Copies bits from any bit of a packed row to the start of a byte; the rest of the last byte becomes 0.
+ *
+ * @param begin first bit in `source`
+ * @param at first byte in `target`
+ */
+export function copyBits(
+  source: Uint8Array,
+  begin: number,
+  count: number,
+  target: Uint8Array,
+  at: number,
+): void {
+  const shift = begin & 7
+  for (let done = 0; done < count; done += 8) {
+    const index = (begin + done) >> 3
+    // Beyond the end there is nothing, which counts as 0.
+    const pair = source[index] | (source[index + 1] << 8)
+    const keep = Math.min(8, count - done)
+    target[at + (done >> 3)] = (pair >> shift) & ((1 << keep) - 1)
+  }
 }
 
 /** The number of ones. */

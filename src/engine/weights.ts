@@ -1,6 +1,6 @@
 /** Weights as the kernels read them: repacked once, when a model is loaded. */
 
-import { bitAt, countOnes, setBit, tapBytes, WORD_BYTES, wordsFor } from './bits.ts'
+import { bitAt, copyBits, countOnes, tapBytes, WORD_BITS, WORD_BYTES, wordsFor } from './bits.ts'
 import { CHANNEL_BLOCK } from './kernels/step.ts'
 
 /** One plane of weights of one member, as a model file packs it: a row of ⌈taps / 8⌉ bytes for each channel. */
@@ -12,17 +12,28 @@ export interface Plane {
   readonly taps: number
 }
 
+/** The weights of one channel. A whole plane may have more bits than 32-bit operators count, a row never. */
+interface Row {
+  readonly sign: Uint8Array
+  readonly mask: Uint8Array | null
+}
+
+function rowOf({ sign, mask, taps }: Plane, channel: number): Row {
+  const bytes = tapBytes(taps)
+  const cut = (packed: Uint8Array) => packed.subarray(channel * bytes, (channel + 1) * bytes)
+  return { sign: cut(sign), mask: mask && cut(mask) }
+}
+
 /** −1, 0 or +1 */
-export function weightAt(plane: Plane, channel: number, tap: number): number {
-  const index = channel * tapBytes(plane.taps) * 8 + tap
-  if (plane.mask && !bitAt(plane.mask, index)) return 0
-  return bitAt(plane.sign, index) ? 1 : -1
+function weightAt({ sign, mask }: Row, tap: number): number {
+  if (mask && !bitAt(mask, tap)) return 0
+  return bitAt(sign, tap) ? 1 : -1
 }
 
 /** The weights of a channel that are not 0. */
-export function unmaskedTaps({ mask, taps }: Plane, channel: number): number {
-  const bytes = tapBytes(taps)
-  return mask ? countOnes(mask.subarray(channel * bytes, (channel + 1) * bytes)) : taps
+export function unmaskedTaps(plane: Plane, channel: number): number {
+  const { mask } = rowOf(plane, channel)
+  return mask ? countOnes(mask) : plane.taps
 }
 
 /** Bytes that `packForBits` fills. */
@@ -43,16 +54,20 @@ export function bytesForBits(plane: Plane, channels: number): number {
  */
 export function packForBits(plane: Plane, channels: number, target: Uint8Array): void {
   const words = wordsFor(channels)
-  const stride = plane.mask ? 2 : 1
   const pixels = plane.taps / channels
+  let at = 0
   for (let channel = 0; channel < plane.out; channel++) {
-    for (let tap = 0; tap < plane.taps; tap++) {
-      const weight = weightAt(plane, channel, tap)
-      const c = tap % channels
-      const word = (channel * pixels + Math.floor(tap / channels)) * words + (c >> 6)
-      const bit = word * stride * WORD_BYTES * 8 + (c & 63)
-      if (weight > 0) setBit(target, bit)
-      if (plane.mask && weight !== 0) setBit(target, bit + WORD_BYTES * 8)
+    const { sign, mask } = rowOf(plane, channel)
+    for (let pixel = 0; pixel < pixels; pixel++) {
+      for (let word = 0; word < words; word++) {
+        const begin = pixel * channels + word * WORD_BITS
+        const count = Math.min(WORD_BITS, channels - word * WORD_BITS)
+        copyBits(sign, begin, count, target, at)
+        at += WORD_BYTES
+        if (!mask) continue
+        copyBits(mask, begin, count, target, at)
+        at += WORD_BYTES
+      }
     }
   }
 }
@@ -79,13 +94,14 @@ export function packForPixels(plane: Plane, lines: number, target: Int16Array): 
   const lineTaps = plane.taps / lines
   const pairs = Math.ceil(lineTaps / 2)
   for (let channel = 0; channel < plane.out; channel++) {
+    const row = rowOf(plane, channel)
     const block = Math.floor(channel / CHANNEL_BLOCK)
     const lane = channel % CHANNEL_BLOCK
     for (let tap = 0; tap < plane.taps; tap++) {
       const line = Math.floor(tap / lineTaps)
       const inLine = tap % lineTaps
       const pair = (block * lines + line) * pairs + (inLine >> 1)
-      target[(pair * CHANNEL_BLOCK + lane) * 2 + (inLine & 1)] = weightAt(plane, channel, tap)
+      target[(pair * CHANNEL_BLOCK + lane) * 2 + (inLine & 1)] = weightAt(row, tap)
     }
   }
 }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import fc from 'fast-check'
 import t from 'tap'
-import { bitAt, countOnes, setBit, tapBytes, wordsFor } from '../../src/engine/bits.ts'
+import { bitAt, copyBits, countOnes, tapBytes, wordsFor } from '../../src/engine/bits.ts'
 
 t.test('64 channels fill a word, 8 taps a byte', async t => {
   t.strictSame([1, 64, 65, 128, 129].map(wordsFor), [1, 1, 2, 2, 3])
@@ -16,17 +16,26 @@ t.test('bit i is bit i & 7 of byte i >> 3', async t => {
   )
 })
 
-t.test('bits that are set are the ones that are found and counted', async t => {
+t.test('bits are copied from anywhere, and the last byte is filled with zeros', async t => {
   t.doesNotThrow(() =>
     fc.assert(
-      fc.property(fc.uniqueArray(fc.nat(99)), indices => {
-        const packed = new Uint8Array(13)
-        for (const index of indices) setBit(packed, index)
-        for (let index = 0; index < 104; index++) {
-          assert.equal(bitAt(packed, index), indices.includes(index) ? 1 : 0)
+      fc.property(fc.uint8Array({ minLength: 1, maxLength: 20 }), fc.nat(), fc.nat(), (source, a, b) => {
+        const begin = a % (source.length * 8)
+        const count = b % (source.length * 8 - begin + 1)
+        const target = new Uint8Array(22).fill(0xff)
+        copyBits(source, begin, count, target, 1)
+        const end = 1 + Math.ceil(count / 8)
+        for (let bit = 0; bit < 22 * 8; bit++) {
+          const inside = bit >= 8 && bit < end * 8
+          const copied = bit - 8 < count ? bitAt(source, begin + bit - 8) : 0
+          assert.equal(bitAt(target, bit), inside ? copied : 1)
         }
-        assert.equal(countOnes(packed), indices.length)
       }),
     ),
   )
+})
+
+t.test('ones are counted', async t => {
+  t.equal(countOnes(Uint8Array.of()), 0)
+  t.equal(countOnes(Uint8Array.of(0, 1, 0x80, 0xff, 0x55)), 14)
 })

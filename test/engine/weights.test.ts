@@ -5,7 +5,6 @@ import {
   packForBits,
   packForPixels,
   unmaskedTaps,
-  weightAt,
 } from '../../src/engine/weights.ts'
 
 // Two channels of six taps, a bit each: signs + − + − + − and + + + + + +; masks 1 1 1 1 0 0 and 0 0 0 0 0 1.
@@ -18,15 +17,6 @@ const ternary = { sign: signMasked, mask, out: 2, taps: 6 }
 function words(bytes: Uint8Array): bigint[] {
   return [...new BigUint64Array(bytes.buffer)]
 }
-
-t.test('a weight is +1 or −1, or 0 where it is masked', async t => {
-  const all = (plane: typeof binary | typeof ternary, channel: number) =>
-    [0, 1, 2, 3, 4, 5].map(tap => weightAt(plane, channel, tap))
-  t.strictSame(all(binary, 0), [1, -1, 1, -1, 1, -1])
-  t.strictSame(all(binary, 1), [1, 1, 1, 1, 1, 1])
-  t.strictSame(all(ternary, 0), [1, -1, 1, -1, 0, 0])
-  t.strictSame(all(ternary, 1), [0, 0, 0, 0, 0, 1])
-})
 
 t.test('unmasked taps are counted a channel', async t => {
   t.equal(unmaskedTaps(binary, 0), 6)
