@@ -94,16 +94,18 @@ def _default(model: Model, held_out: Sequence[Mapping[str, Any]]) -> str:
     answer = f"{_count(chosen, 'member')} answer{'s' if chosen == 1 else ''} unless a request asks for another number"
     if members == 1:
         return f"{answer}."
-    one, several = held_out[0], held_out[(chosen if chosen > 1 else members) - 1]
+    several = chosen if chosen > 1 else members
+    one, mean = held_out[0], held_out[several - 1]
     compared = (
-        f"on the held-out images accuracy goes from {one['accuracy']:.2%} with 1 to {several['accuracy']:.2%} with"
-        f" {chosen if chosen > 1 else members}, and log-loss from {one['logLoss']:.4f} to {several['logLoss']:.4f}"
+        f"on the held-out images log-loss goes from {one['logLoss']:.4f} with 1 to {mean['logLoss']:.4f} with"
+        f" {several}, and accuracy from {one['accuracy']:.2%} to {mean['accuracy']:.2%}, where member 0 looks"
+        " better than it is, being the network that was best on these very images"
     )
     if chosen == 1:
-        return f"{answer}: {compared}, and the work grows with the number."
+        return f"{answer}: the work grows with their number; {compared}."
     return (
-        f"{answer}: {compared}, and only several can disagree, which shows what the model is unsure of."
-        f" `members=1` costs 1/{chosen} of the work."
+        f"{answer}: {compared}. Only several can disagree, too, which shows what the model is unsure of. A request"
+        f" with `members=1` costs 1/{several} of the work."
     )
 
 
