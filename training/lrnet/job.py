@@ -73,7 +73,8 @@ def hardware(device: torch.device) -> str:
     """The processor that trains, and how many cores of it."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    return f"{_processor()}, {torch.get_num_threads()} threads"
+    threads = torch.get_num_threads()
+    return f"{_processor()}, {threads} thread{'s' if threads > 1 else ''}"
 
 
 def versions() -> Mapping[str, str]:

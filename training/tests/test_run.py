@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -84,3 +86,15 @@ def test_a_broken_file_is_refused(tmp_path: Path, content: bytes) -> None:
 def test_a_missing_file_is_refused_by_name(tmp_path: Path) -> None:
     with pytest.raises(RunError, match=r"absent\.toml"):
         read_run(tmp_path / "absent.toml")
+
+
+@pytest.mark.parametrize("name", ["digits", "mnist"])
+def test_the_result_that_a_run_states_is_in_its_log(name: str) -> None:
+    result = tomllib.loads((RUNS / f"{name}.toml").read_text(encoding="utf-8"))["result"]
+    lines = (RUNS / f"{name}.jsonl").read_text(encoding="utf-8").splitlines()
+    readings = [event for event in map(json.loads, lines) if event["event"] == "test"]
+    assert any(
+        (result["test_n"], result["one_member"], result["all_members"], result["baseline"])
+        == (event["n"], event["accuracy"][0], event["accuracy"][-1], event["baseline"])
+        for event in readings
+    )
