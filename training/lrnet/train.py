@@ -83,12 +83,12 @@ def _fit(job: Job, index: int, stage: Stage, resumed: Mapping[str, Any] | None, 
         optimizer.load_state_dict(resumed["optimizer"])
         done = resumed["epoch"]
     steps = max(1, len(job.images) // job.run.batch)
-    bar = tqdm(total=stage.epochs * steps, initial=done * steps, unit="batch", disable=job.quiet)
-    with bar:
+    total = stage.epochs * steps
+    with tqdm(total=total, initial=done * steps, unit="batch", disable=job.quiet) as bar:
         for epoch in range(done, stage.epochs):
             bar.set_description(f"{STAGES[index]} {epoch + 1}/{stage.epochs}")
             torch.manual_seed(_seed(job.run.seed, index, epoch + 1))
-            training_accuracy = _epoch(job, stage, optimizer, bar, epoch * steps)
+            training_accuracy = _epoch(job, stage, optimizer, bar, epoch * steps, total)
             held_out_accuracy = stage.held_out_accuracy()
             seconds = time.monotonic() - began
             state = {
@@ -110,13 +110,15 @@ def _fit(job: Job, index: int, stage: Stage, resumed: Mapping[str, Any] | None, 
             log.append(job.log, record)
 
 
-def _epoch(job: Job, stage: Stage, optimizer: torch.optim.Optimizer, bar: tqdm, done: int) -> float:
-    """One pass over the training images, after `done` steps; gives the accuracy on them as they were met."""
+def _epoch(
+    job: Job, stage: Stage, optimizer: torch.optim.Optimizer, bar: tqdm, done: int, total: int
+) -> float:
+    """One pass over the training images, after `done` of `total` steps; gives the accuracy as they were met."""
     stage.network.train()
     right = torch.zeros((), dtype=torch.int64, device=job.device)
     seen = 0
     for step, (images, labels) in enumerate(_batches(job), start=done + 1):
-        progress = step / bar.total
+        progress = step / total
         for group in optimizer.param_groups:
             group["lr"] = group["peak"] * one_cycle(progress)
         logits = stage.network(images)
