@@ -169,8 +169,8 @@ function randomHidden(random: Random, name: string, input: string, source: Value
       continue
     }
     const kernel = random.integer(1, 7)
-    const pool = common.output === 'bits' && random.chance(0.4) ? 2 : 1
-    const stride = random.integer(1, 4)
+    const pool = common.output === 'bits' && random.chance(0.5) ? 2 : 1
+    const stride = random.choice([1, 1, 1, 2, 3, 4])
     const padding = random.chance(0.5) ? 0 : random.integer(0, kernel - 1)
     const operation = conv2d({ ...common, kernel, stride, padding, pool })
     const positions = (size: number) => Math.floor((size + 2 * padding - kernel) / stride) + 1
