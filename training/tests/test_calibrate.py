@@ -45,3 +45,12 @@ def test_the_temperature_that_logits_were_divided_by_is_found(temperature: float
     labels = np.array([generator.choice(4, p=row) for row in probabilities])
     logits = (honest * temperature)[None].astype(np.float32)
     assert fit_temperature(logits, labels) == pytest.approx(temperature, rel=0.05)
+
+
+def test_answers_that_are_all_right_are_not_taken_for_certain() -> None:
+    labels = np.arange(200) % 4
+    logits = np.where(np.arange(4) == labels[:, None], 3.0, 0.0)[None].astype(np.float32)
+    temperature = fit_temperature(logits, labels)
+    # The mean probability of the label then is the softened target, 1 - 1/202.
+    probabilities = mean_probabilities(logits, temperature)
+    assert probabilities[0, 0] == pytest.approx(1 - 1 / 202, rel=1e-4)
