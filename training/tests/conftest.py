@@ -1,8 +1,50 @@
-"""Settings for all tests."""
+"""Settings for all tests, and one short training that many of them share."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import pytest
 import torch
+
+from lrnet.export import export
+from lrnet.run import read_run
+from lrnet.train import train
 
 # The tests' tensors are small: a second thread costs more than it gives, above all on a busy machine.
 torch.set_num_threads(1)
+
+SHORT = [
+    "twin.epochs=2",
+    "signs.epochs=1",
+    "distribution.epochs=2",
+    "members.count=3",
+    "members.candidates=3",
+    "members.images=300",
+]
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkpoint of the digits run, cut short, with three members."""
+    folder = tmp_path_factory.mktemp("trained")
+    _, table = read_run(Path(__file__).parent.parent / "runs" / "digits.toml", SHORT)
+    train(
+        table,
+        folder / "checkpoint",
+        data=None,
+        log_path=folder / "digits.jsonl",
+        command="lrnet train digits.toml",
+        device=torch.device("cpu"),
+        quiet=True,
+    )
+    return folder / "checkpoint"
+
+
+@pytest.fixture(scope="session")
+def exported(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """That checkpoint as the version models/digits/1, its log beside models/."""
+    folder = tmp_path_factory.mktemp("exported")
+    version = folder / "models" / "digits" / "1"
+    export(trained, version, data=None, log=folder / "digits.jsonl")
+    return version
