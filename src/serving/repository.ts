@@ -1,6 +1,6 @@
 import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { type ErrorCode, XnordError } from '../errors.ts'
+import { XnordError } from '../errors.ts'
 import type { Log } from './types.ts'
 
 /** A version folder of the models folder. */
@@ -22,25 +22,36 @@ const versionPattern = /^[1-9][0-9]{0,8}$/
  */
 export async function findVersions(folder: string, log: Log): Promise<readonly FoundVersion[]> {
   const found: FoundVersion[] = []
-  for (const name of await list(folder, 'MODELS_MISSING')) {
-    const modelPath = join(folder, name)
-    if (!namePattern.test(name) || !(await isFolder(modelPath))) {
-      log.warn({ path: modelPath }, 'ignored: not the folder of a model')
-      continue
-    }
-    try {
-      found.push(...(await versionsOf(name, modelPath, log)))
-    } catch (thrown) {
-      const { code, message } = thrown as XnordError
-      log.error({ path: modelPath, code }, message)
-    }
+  for (const name of await namesIn(folder)) {
+    const path = join(folder, name)
+    if (namePattern.test(name)) found.push(...(await versionsOf(name, path, log)))
+    else log.warn({ path }, 'ignored: not the name of a model')
   }
   return found
 }
 
+async function namesIn(folder: string): Promise<readonly string[]> {
+  try {
+    return (await readdir(folder)).sort()
+  } catch (thrown) {
+    const { message } = thrown as Error
+    throw new XnordError('MODELS_MISSING', `The folder ${folder} cannot be read: ${message}.`, {
+      cause: thrown,
+    })
+  }
+}
+
+/** None where the model's folder is no folder, or cannot be read: that is no reason to stop the others. */
 async function versionsOf(name: string, folder: string, log: Log): Promise<readonly FoundVersion[]> {
+  let entries: readonly string[]
+  try {
+    entries = await readdir(folder)
+  } catch (err) {
+    log.warn({ path: folder, err }, 'ignored: not a folder that can be read')
+    return []
+  }
   const versions: FoundVersion[] = []
-  for (const entry of await list(folder, 'MODEL_UNREADABLE')) {
+  for (const entry of entries) {
     const path = join(folder, entry)
     if (versionPattern.test(entry) && (await isFolder(path))) {
       versions.push({ name, version: Number(entry), path })
@@ -49,16 +60,6 @@ async function versionsOf(name: string, folder: string, log: Log): Promise<reado
     }
   }
   return versions.sort((left, right) => left.version - right.version)
-}
-
-/** @throws XnordError of the given code */
-async function list(folder: string, code: ErrorCode): Promise<readonly string[]> {
-  try {
-    return (await readdir(folder)).sort()
-  } catch (thrown) {
-    const { message } = thrown as Error
-    throw new XnordError(code, `The folder ${folder} cannot be read: ${message}.`, { cause: thrown })
-  }
 }
 
 async function isFolder(path: string): Promise<boolean> {
