@@ -68,6 +68,7 @@ export function fakeService({ models = [shapes], answer, state }: FakeOptions = 
       return found
     },
     async predict(request) {
+      if (request.members > request.model.members) throw new XnordError('MEMBERS_OUT_OF_RANGE', 'too many')
       requests.push(request)
       return Promise.all(
         request.rows.map(row => (answer === undefined ? square(request) : answer(row, request))),

@@ -23,8 +23,8 @@ test('nothing outside the page is served', async t => {
   const { app } = await testApp(t)
   for (const url of [
     '/../package.json',
-    '/%2e%2e/main.js',
-    '/..%2fmain.js',
+    '/%2e%2e/errors.js',
+    '/..%2ferrors.js',
     '/main.js.map/../../package.json',
   ]) {
     t.equal((await app.inject(url)).statusCode, 404, url)
