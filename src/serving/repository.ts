@@ -59,6 +59,7 @@ async function versionsOf(name: string, folder: string, log: Log): Promise<reado
       log.warn({ path }, 'ignored: not the folder of a version')
     }
   }
+  if (versions.length === 0) log.warn({ path: folder }, 'ignored: no version in it')
   return versions.sort((left, right) => left.version - right.version)
 }
 

@@ -76,6 +76,13 @@ test('a folder that cannot be read holds no models', async t => {
   await t.rejects(findVersions(join(t.testdir({}), 'absent'), log), { code: 'MODELS_MISSING' })
 })
 
+test('a model without a version is reported', async t => {
+  const folder = t.testdir({ empty: {} })
+  const { log, lines } = recordingLog()
+  t.same(await findVersions(folder, log), [])
+  t.match(lines, [{ level: 'warn', details: { path: join(folder, 'empty') }, message: /no version/ }])
+})
+
 test('an empty folder holds no versions', async t => {
   const { log } = recordingLog()
   t.same(await findVersions(t.testdir({}), log), [])
