@@ -131,8 +131,9 @@ def _calibration(model: Model) -> str:
             "## Calibration",
             "",
             f"Logits are divided by a temperature, one for each number of members, fitted on the {calibration.n:,}"
-            f" {calibration.split} images by least log-loss. The expected calibration error (15 bins of equal width)"
-            f" and the log-loss before and after are on the {test['n']:,} test images.",
+            f" {calibration.split} images by least log-loss, its targets softened by one row in n + 2 (Platt, 1999)."
+            " The expected calibration error (15 bins of equal width) and the log-loss before and after are on the"
+            f" {test['n']:,} test images.",
             "",
             *_table(header, rows),
         )
