@@ -12,10 +12,10 @@ const environment = join(training, '.venv')
 const scripts = join(environment, process.platform === 'win32' ? 'Scripts' : 'bin')
 const python = process.env.PYTHON ?? 'python3'
 
-const oldest = 'import sys; sys.exit(sys.version_info < (3, 10))'
+const oldest = 'import sys; sys.exit(sys.version_info < (3, 11))'
 if (spawnSync(python, ['-c', oldest]).status !== 0) {
   console.log(
-    `Skipped the tests of training/: there is no Python 3.10 or newer called ${python} (set PYTHON to another)`,
+    `Skipped the tests of training/: there is no Python 3.11 or newer called ${python} (set PYTHON to another)`,
   )
   process.exit(0)
 }
