@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { access } from 'node:fs/promises'
 import { join } from 'node:path'
+import { MAX_FILE_BYTES } from '../engine/format/safetensors.ts'
 import { type Check, type Model, parseModel } from '../engine/format.ts'
 import type { Backend } from '../engine/kernels/kernels.ts'
 import { fillArena, planModel } from '../engine/plan.ts'
@@ -16,7 +17,6 @@ export interface LoadedModel {
 }
 
 const wasmPage = 65_536
-const maxModelBytes = 2 ** 30
 const maxBaselineBytes = 2 ** 30
 
 let lastId = 0
@@ -35,7 +35,7 @@ export async function loadModel(
   slots: number,
   log: Log,
 ): Promise<LoadedModel> {
-  const file = await readBounded(join(found.path, 'model.safetensors'), maxModelBytes, 'MODEL_TOO_LARGE')
+  const file = await readBounded(join(found.path, 'model.safetensors'), MAX_FILE_BYTES, 'MODEL_TOO_LARGE')
   const model = parseModel(file)
   if (model.name !== found.name) {
     throw new XnordError(
