@@ -1,5 +1,3 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { join, relative } from 'node:path'
 import t from 'tap'
 import { openBaseline } from '../../src/baseline/baseline.ts'
 import type { InputSpec } from '../../src/engine/graph.ts'
@@ -229,13 +227,13 @@ t.test('a network that cannot take two rows is refused', async t => {
 })
 
 t.test('weights outside the file are refused, even where the file that holds them is there', async t => {
-  const folder = await mkdtemp(join(process.cwd(), '.external-'))
-  t.teardown(() => rm(folder, { recursive: true }))
-  await writeFile(join(folder, 'weights.bin'), new Uint8Array(Float32Array.from(weights).buffer))
-  const location = relative(process.cwd(), join(folder, 'weights.bin'))
+  const weightsFile = Buffer.from(Float32Array.from(weights).buffer)
+  const before = process.cwd()
+  process.chdir(t.testdir({ 'weights.bin': weightsFile })) // where the runtime would look
+  t.teardown(() => process.chdir(before))
   const external = encodeOnnx({
     ...linear,
-    tensors: [{ name: 'weight', shape: [2, 18], values: [], location }, linear.tensors![1]],
+    tensors: [{ name: 'weight', shape: [2, 18], values: [], location: 'weights.bin' }, linear.tensors![1]],
   })
   t.match(await refusal(external), /cannot be loaded/)
 })
