@@ -38,6 +38,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   }
   metrics.watch(service, context.heldBytes)
 
+  const requestTimeout = config.requestSeconds * 1000
   const app = Fastify({
     ...(log !== undefined && { loggerInstance: log }),
     // Two lines a request cost more than a small answer.
@@ -46,7 +47,12 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
     }),
     genReqId: newRequestId,
     bodyLimit: config.maxBodyBytes,
-    requestTimeout: config.requestSeconds * 1000,
+    requestTimeout,
+    // Node exchanges the two limits where that of the headers is the longer one.
+    http: {
+      headersTimeout: Math.min(requestTimeout, 60_000),
+      connectionsCheckingInterval: Math.min(requestTimeout / 2, 30_000),
+    },
     // What still arrives on open connections while the server closes is answered as ever; serving refuses what it cannot take.
     return503OnClosing: false,
     routerOptions: { maxParamLength: 256 },

@@ -131,6 +131,21 @@ test('a multipart body that grows over the limit is refused as it arrives', asyn
   await untilMetric(app, 'xnord_held_bytes', 0)
 })
 
+for (const [name, text] of [
+  ['headers', 'GET /models HTTP/1.1\r\nHost'],
+  ['a body', `${head(100, 'image/png')}the first bytes`],
+] as const) {
+  test(`a client that never ends ${name} is refused with REQUEST_TIMEOUT`, async t => {
+    const { app } = await testApp(t, { config: { requestSeconds: 0.2 } })
+    const socket = connect(await listen(app), '127.0.0.1')
+    socket.write(text)
+    const answer = await received(socket, '}')
+    t.match(answer, /^HTTP\/1.1 408 /)
+    t.match(answer, /"code":"REQUEST_TIMEOUT"/)
+    await untilMetric(app, 'xnord_held_bytes', 0)
+  })
+}
+
 for (const [name, text, status, code] of [
   ['what is not HTTP', 'nonsense\r\n\r\n', 400, 'REQUEST_MALFORMED'],
   ['a header without end', `GET / HTTP/1.1\r\nX: ${'x'.repeat(20_000)}\r\n\r\n`, 431, 'HEADERS_TOO_LARGE'],
