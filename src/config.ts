@@ -1,4 +1,4 @@
-import { type Backend, backends } from './engine/kernels/kernels.ts'
+import { backends } from './engine/kernels/kernels.ts'
 import { XnordError } from './errors.ts'
 
 /** One line of the configuration: how its variable is called, what it may hold, and what that means. */
@@ -35,31 +35,26 @@ export const settings = {
     default: 'models',
     meaning: 'Folder of models: `<name>/<version>/model.safetensors`.',
   }),
-  defaultModel: optional(
-    text({
-      variable: 'XNORD_DEFAULT_MODEL',
-      default: '',
-      meaning: 'The model that answers where a request names none.',
-    }),
-    'the only model, where there is one',
-  ),
-  workers: optional(
-    integer({
-      variable: 'XNORD_WORKERS',
-      range: [1, 256],
-      default: 1,
-      meaning: 'Worker threads that decode and compute.',
-    }),
-    'one for each core that affinity and cgroup allow',
-  ),
-  backend: optional(
-    choice<Backend>({
-      variable: 'XNORD_BACKEND',
-      choices: backends,
-      meaning: 'Forces one implementation of the kernels.',
-    }),
-    'the fastest that runs here',
-  ),
+  defaultModel: text({
+    variable: 'XNORD_DEFAULT_MODEL',
+    default: null,
+    defaultMeaning: 'the only model, where there is one',
+    meaning: 'The model that answers where a request names none.',
+  }),
+  workers: integer({
+    variable: 'XNORD_WORKERS',
+    range: [1, 256],
+    default: null,
+    defaultMeaning: 'one for each core that affinity and cgroup allow',
+    meaning: 'Worker threads that decode and compute.',
+  }),
+  backend: choice({
+    variable: 'XNORD_BACKEND',
+    choices: backends,
+    default: null,
+    defaultMeaning: 'the fastest that runs here',
+    meaning: 'Forces one implementation of the kernels.',
+  }),
   queueRows: integer({
     variable: 'XNORD_QUEUE_ROWS',
     range: [1, 2 ** 24],
@@ -126,7 +121,7 @@ export const settings = {
   }),
   logLevel: choice({
     variable: 'XNORD_LOG_LEVEL',
-    choices: ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const,
+    choices: ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'],
     default: 'info',
     meaning: 'The least severe level that is logged. `debug` adds two lines a request.',
   }),
@@ -191,21 +186,24 @@ function contradictions(config: Config): readonly string[] {
   return mistakes
 }
 
-interface SettingText<T> {
+/** What every kind of setting is made of; D is null where the absence of the variable means something of its own. */
+interface Options<D> {
   readonly variable: string
-  readonly default: T
+  readonly default: D
+  readonly defaultMeaning?: string
   readonly meaning: string
 }
 
-function text(options: SettingText<string>): Setting<string> {
+function text<D extends string | null>(options: Options<D>): Setting<string | D> {
   return { ...options, type: 'text', parse: stated => stated }
 }
 
-interface SettingNumber extends SettingText<number> {
+interface NumberOptions<D> extends Options<D> {
   readonly range: readonly [least: number, most: number]
 }
 
-function integer({ range: [least, most], ...options }: SettingNumber): Setting<number> {
+function integer<D extends number | null>({ range, ...options }: NumberOptions<D>): Setting<number | D> {
+  const [least, most] = range
   return {
     ...options,
     type: `integer, ${least} … ${most}`,
@@ -217,7 +215,7 @@ function integer({ range: [least, most], ...options }: SettingNumber): Setting<n
   }
 }
 
-function seconds({ range: [least, most], ...options }: SettingNumber): Setting<number> {
+function seconds({ range: [least, most], ...options }: NumberOptions<number>): Setting<number> {
   return {
     ...options,
     type: `number, ${least} … ${most}`,
@@ -229,17 +227,16 @@ function seconds({ range: [least, most], ...options }: SettingNumber): Setting<n
   }
 }
 
-interface SettingChoice<T extends string> {
-  readonly variable: string
+interface ChoiceOptions<T extends string, D> extends Options<D> {
   readonly choices: readonly T[]
-  readonly default?: T
-  readonly meaning: string
 }
 
-function choice<T extends string>({ choices, ...options }: SettingChoice<T>): Setting<T> {
+function choice<const T extends string, const D extends string | null>({
+  choices,
+  ...options
+}: ChoiceOptions<T, D>): Setting<T | D> {
   return {
     ...options,
-    default: options.default ?? choices[0]!,
     type: choices.map(name => `\`${name}\``).join(', '),
     parse(stated) {
       const found = choices.find(name => name === stated)
@@ -247,9 +244,4 @@ function choice<T extends string>({ choices, ...options }: SettingChoice<T>): Se
       throw new Error(`must be one of ${choices.join(', ')}`)
     },
   }
-}
-
-/** The same setting with null as its default, whose meaning is given in words. */
-function optional<T>(setting: Setting<T>, defaultMeaning: string): Setting<T | null> {
-  return { ...setting, default: null, defaultMeaning }
 }
