@@ -64,7 +64,7 @@ export function sentence({ discrete, uncertainty, baseline }: Answer): string {
   const count = agreeing(uncertainty)
   const all = count === uncertainty.members
   const members = all ? `All ${count} members agree` : `${count} of ${uncertainty.members} members agree`
-  const probable = `${percent(discrete.probability)} probable.`
+  const probable = `${percent(discrete.probability).replace('>', 'More than ')} probable.`
   const several = uncertainty.members > 1
   if (baseline === null) return several ? `${probable} ${members}.` : probable
   if (baseline.label === discrete.label) {

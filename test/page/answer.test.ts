@@ -63,6 +63,15 @@ test('the sentence says how probable the answer is and who agrees with it', t =>
   t.end()
 })
 
+test('the sentence spells out what the chart abbreviates', t => {
+  const sure = reading({ cat: 0.99995, dog: 0.00005 })
+  t.equal(
+    sentence(answer(sure, sure, 8, 1)),
+    'More than 99.9% probable. All 8 members agree, and so does the float twin.',
+  )
+  t.end()
+})
+
 test('a model of one member has nobody to agree with but its float twin', t => {
   t.equal(sentence(answer(cat, cat, 1, 1)), '80.0% probable. So says the float twin.')
   t.equal(sentence(answer(cat, dog, 1, 1)), '80.0% probable. But the float twin says dog (60.0%).')
