@@ -1,0 +1,490 @@
+/**
+ * The page in a real browser, against the real server and its MNIST model. The committed picture of it is renewed by
+ * SCREENSHOT=docs/page.png.
+ */
+import { readFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core'
+import t, { type Test } from 'tap'
+import { findChromium } from './chromium.ts'
+import { type ServerProcess, startServerProcess } from './server-process.ts'
+
+const executablePath = findChromium()
+if (executablePath === undefined) {
+  t.plan(0, 'no chromium on PATH, and none named by CHROMIUM_PATH: nothing has tested the page')
+  process.exit()
+}
+
+const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
+const digit = readFileSync(new URL('../fixtures/digit.png', import.meta.url))
+
+/** The stroke of test/fixtures/digit.png, a seven, in its pixels. */
+const seven: readonly (readonly [x: number, y: number])[] = [
+  [7, 8.2],
+  [9.5, 8.2],
+  [13, 8.8],
+  [16.5, 9.2],
+  [19.8, 9.3],
+  [19.7, 11],
+  [18.6, 13.5],
+  [16.8, 16.2],
+  [15.2, 19],
+  [13.9, 21.6],
+  [12.8, 24],
+  [12.2, 26],
+]
+
+// Each test is a second of a browser's work, on a machine that may have other things to do.
+t.setTimeout(600_000)
+
+let server: ServerProcess
+let browser: Browser
+/** Functions of the page's modules, by place, and whether any test has called them. */
+const called = new Map<string, boolean>()
+
+t.before(async () => {
+  server = await startServerProcess()
+  browser = await chromium.launch({ executablePath })
+})
+
+t.teardown(async () => {
+  await browser.close()
+  await server.stop()
+})
+
+interface Setting extends BrowserContextOptions {
+  /** Runs before the page is asked for. */
+  readonly prepare?: (page: Page) => Promise<unknown>
+}
+
+/** A test on a new page that has loaded its models; it fails, too, on what no page of ours may ever do. */
+function pageTest(
+  name: string,
+  { prepare, ...options }: Setting,
+  body: (t: Test, page: Page) => Promise<void>,
+) {
+  t.test(name, async t => {
+    const context = await browser.newContext({ viewport: { width: 1280, height: 960 }, ...options })
+    t.teardown(() => context.close())
+    const page = await context.newPage()
+    const offences: string[] = []
+    page.on('pageerror', error => offences.push(`threw ${error}`))
+    page.on('request', request => {
+      if (!request.url().startsWith(`${server.url}/`)) offences.push(`asked for ${request.url()}`)
+    })
+    page.on('console', message => {
+      if (message.text().startsWith('policy:')) offences.push(message.text())
+    })
+    await page.addInitScript(
+      `addEventListener('securitypolicyviolation', event => console.log('policy: ' + event.violatedDirective))`,
+    )
+    await prepare?.(page)
+    await page.coverage.startJSCoverage({ resetOnNavigation: false })
+    await page.goto(server.url)
+    await page.locator('#rows tr, #answer.failed').first().waitFor()
+    await body(t, page)
+    noteCalls(await page.coverage.stopJSCoverage())
+    t.same(offences, [], 'nothing left the server, broke the content security policy or threw')
+  })
+}
+
+function noteCalls(scripts: Awaited<ReturnType<Page['coverage']['stopJSCoverage']>>): void {
+  for (const { url, functions } of scripts.filter(script => script.url.startsWith(server.url))) {
+    for (const { functionName, ranges } of functions) {
+      const place = `${url.slice(server.url.length)} ${functionName} at ${ranges[0]!.startOffset}`
+      called.set(place, called.get(place) === true || ranges[0]!.count > 0)
+    }
+  }
+}
+
+async function surfaceOf(page: Page) {
+  const box = (await page.locator('#pad').boundingBox())!
+  return ([x, y]: readonly [number, number]) => ({
+    x: box.x + (x / 28) * box.width,
+    y: box.y + (y / 28) * box.height,
+  })
+}
+
+async function drawSeven(page: Page): Promise<void> {
+  const place = await surfaceOf(page)
+  const [first, ...rest] = seven.map(([x, y]) => place([x, y - 3]))
+  await page.mouse.move(first!.x, first!.y)
+  await page.mouse.down()
+  for (const { x, y } of rest) await page.mouse.move(x, y, { steps: 6 })
+  await page.mouse.up()
+}
+
+async function drop(page: Page, files: readonly { readonly name: string; readonly bytes: Uint8Array }[]) {
+  const list = files.map(file => ({ name: file.name, base64: Buffer.from(file.bytes).toString('base64') }))
+  const dataTransfer = await page.evaluateHandle(`(() => {
+    const transfer = new DataTransfer()
+    for (const { name, base64 } of ${JSON.stringify(list)}) {
+      transfer.items.add(new File([Uint8Array.from(atob(base64), c => c.charCodeAt(0))], name))
+    }
+    return transfer
+  })()`)
+  await page.locator('#pad').dispatchEvent('dragover', { dataTransfer })
+  await page.locator('#pad').dispatchEvent('drop', { dataTransfer })
+}
+
+/** What the page answers, once it has: the class, or the title of a problem. */
+async function answerOf(page: Page): Promise<string | null> {
+  await page.locator('#answer:not([aria-busy="true"]):is(.answered, .failed)').waitFor()
+  return page.locator('#label').textContent()
+}
+
+const sentenceOf = (page: Page) => page.locator('#sentence').textContent()
+
+pageTest('a digit drawn with the mouse is read by both networks and all members', {}, async (t, page) => {
+  await drawSeven(page)
+  t.equal(await answerOf(page), '7')
+  t.match(
+    await sentenceOf(page),
+    /^(More than )?\d+\.\d% probable\. (All 8|\d of 8) members agree, and so does the float twin\.$/,
+  )
+  const first = page.locator('#rows tr').nth(7)
+  t.equal(await first.locator('th').textContent(), '7')
+  t.equal(await first.locator('td.first').count(), 2, 'the bars of both networks are the longest at 7')
+  t.match(await page.locator('#agreement').textContent(), /^\d of 8$/)
+  t.match(await page.locator('#entropy').textContent(), /^\d\.\d\d nats$/)
+  t.match(await page.locator('#mutual-information').textContent(), /^\d\.\d\d nats$/)
+  for (const id of ['discrete-time', 'baseline-time']) {
+    t.match(await page.locator(`#${id}`).textContent(), /^[\d.,]+ [µm]s$/)
+  }
+})
+
+pageTest(
+  'a digit drawn with a finger is read',
+  { viewport: { width: 360, height: 780 }, hasTouch: true, isMobile: true },
+  async (t, page) => {
+    const place = await surfaceOf(page)
+    const touch = await page.context().newCDPSession(page)
+    const points = seven.map(([x, y]) => place([x, y - 3]))
+    await touch.send('Input.dispatchTouchEvent', { type: 'touchStart', touchPoints: [points[0]!] })
+    for (const point of points.slice(1)) {
+      await touch.send('Input.dispatchTouchEvent', { type: 'touchMove', touchPoints: [point] })
+    }
+    await touch.send('Input.dispatchTouchEvent', { type: 'touchEnd', touchPoints: [] })
+    t.equal(await answerOf(page), '7')
+  },
+)
+
+pageTest('a digit drawn with the keyboard alone is read, and the pen is announced', {}, async (t, page) => {
+  for (let i = 0; i < 3; i++) await page.keyboard.press('Tab')
+  t.equal(
+    await page.evaluate('document.activeElement.id'),
+    'pad',
+    'the drawing area comes after the two links',
+  )
+  const press = async (key: string, times: number) => {
+    for (let i = 0; i < times; i++) await page.keyboard.press(key)
+  }
+  await press('ArrowUp', 9)
+  await press('ArrowLeft', 6)
+  await page.keyboard.press('Space')
+  t.equal(await page.locator('#pen').textContent(), 'Pen down at column 8, row 5 of 28.')
+  await press('ArrowRight', 12)
+  // Two arrows held together go down and left at once; each press of the second moves by both.
+  for (let i = 0; i < 6; i++) {
+    await page.keyboard.press('ArrowDown')
+    await page.keyboard.down('ArrowDown')
+    await page.keyboard.press('ArrowLeft')
+    await page.keyboard.up('ArrowDown')
+  }
+  await page.keyboard.press('Space')
+  t.match(await page.locator('#pen').textContent(), /^Pen up at column \d+, row \d+ of 28\.$/)
+  t.equal(await answerOf(page), '7')
+  await page.keyboard.press('Escape')
+  await page.locator('#answer.empty').waitFor()
+  t.equal(await sentenceOf(page), 'Nothing drawn yet.')
+})
+
+pageTest(
+  'the keyboard reaches everything in the order of the page, and sees where it is',
+  {},
+  async (t, page) => {
+    const order: unknown[] = []
+    for (let i = 0; i < 5; i++) {
+      await page.keyboard.press('Tab')
+      order.push(await page.evaluate('document.activeElement.id || document.activeElement.textContent'))
+    }
+    t.same(order, ['API', 'Metrics', 'pad', 'clear', 'file'])
+    t.equal(
+      await page.evaluate('getComputedStyle(document.querySelector("label[for=file]")).outlineStyle'),
+      'solid',
+      'the hidden file input shows its focus on its label',
+    )
+  },
+)
+
+pageTest('a dropped file is sent as it is, read, and shown', {}, async (t, page) => {
+  await drop(page, [{ name: 'digit.png', bytes: digit }])
+  t.equal(await answerOf(page), '7')
+  await page.locator('#hint').waitFor({ state: 'hidden' })
+  t.equal(await page.locator('#seen').isHidden(), true, 'only a drawing has pixels that the page knows')
+})
+
+pageTest(
+  'a chosen file is read, again when it is chosen again, and a stroke replaces it',
+  {},
+  async (t, page) => {
+    const input = page.locator('#file')
+    await input.setInputFiles({ name: 'digit.png', mimeType: 'image/png', buffer: digit })
+    t.equal(await answerOf(page), '7')
+    await page.locator('#hint').waitFor({ state: 'hidden' })
+    const again = page.waitForResponse('**/compare?*')
+    await input.setInputFiles({ name: 'digit.png', mimeType: 'image/png', buffer: digit })
+    t.equal((await again).status(), 200)
+    await page.locator('#hint').waitFor({ state: 'hidden' })
+    const drawn = page.waitForRequest('**/compare?*')
+    await drawSeven(page)
+    t.equal((await drawn).headers()['content-type'], 'application/octet-stream')
+    t.equal(await answerOf(page), '7')
+  },
+)
+
+pageTest('Clear wipes the drawing and its answer', {}, async (t, page) => {
+  await drawSeven(page)
+  t.equal(await answerOf(page), '7')
+  await page.getByRole('button', { name: 'Clear' }).click()
+  await page.locator('#answer.empty').waitFor()
+  t.equal(await page.locator('#label').textContent(), '')
+  t.equal(await page.locator('#hint').isVisible(), true)
+})
+
+pageTest('a stroke is one request, however many points it has', {}, async (t, page) => {
+  let requests = 0
+  page.on('request', request => {
+    if (request.method() === 'POST') requests += 1
+  })
+  await drawSeven(page)
+  t.equal(await answerOf(page), '7')
+  t.equal(requests, 1)
+})
+
+pageTest('a new stroke cancels the question about the old one', {}, async (t, page) => {
+  let hold = true
+  await page.route('**/compare?*', async route => {
+    // The first question never gets an answer.
+    if (hold) hold = false
+    else await route.continue()
+  })
+  const asked = page.waitForRequest('**/compare?*')
+  const cancelled = page.waitForEvent('requestfailed')
+  await drawSeven(page)
+  await asked
+  await page.getByRole('button', { name: 'Clear' }).click()
+  t.equal((await cancelled).failure()?.errorText, 'net::ERR_ABORTED')
+  await drawSeven(page)
+  t.equal(await answerOf(page), '7')
+})
+
+pageTest('a file that is no image is refused in words', {}, async (t, page) => {
+  await drop(page, [{ name: 'notes.txt', bytes: Buffer.from('seven') }])
+  t.equal(await answerOf(page), 'The file is not a PNG, JPEG or WebP image')
+  t.equal(await page.locator('#retry').isVisible(), false, 'asking again would not help')
+})
+
+pageTest('several files at once are refused in words', {}, async (t, page) => {
+  await drop(page, [
+    { name: 'a.png', bytes: digit },
+    { name: 'b.png', bytes: digit },
+  ])
+  t.equal(await answerOf(page), 'One image, please')
+  t.equal(await sentenceOf(page), 'Those were 2 files.')
+})
+
+pageTest('when the server is gone the page says so, and asks again when told to', {}, async (t, page) => {
+  await page.route('**/compare?*', route => route.abort('connectionrefused'))
+  await drawSeven(page)
+  t.equal(await answerOf(page), 'The server cannot be reached')
+  await page.unroute('**/compare?*')
+  await page.getByRole('button', { name: 'Try again' }).click()
+  await page.locator('#answer.answered').waitFor()
+  t.equal(await answerOf(page), '7')
+})
+
+pageTest(
+  'a page that cannot get the models says so, and goes on when it can',
+  { prepare: page => page.route('**/models', route => route.abort('connectionrefused')) },
+  async (t, page) => {
+    t.equal(await answerOf(page), 'The server cannot be reached')
+    await page.unroute('**/models')
+    await page.getByRole('button', { name: 'Try again' }).click()
+    await page.locator('#answer.empty').waitFor()
+    await drawSeven(page)
+    t.equal(await answerOf(page), '7')
+  },
+)
+
+pageTest('an answer that is not xnord’s is not taken for one', {}, async (t, page) => {
+  await page.route('**/compare?*', route =>
+    route.fulfill({ status: 502, contentType: 'text/html', body: '<h1>Bad gateway</h1>' }),
+  )
+  await drawSeven(page)
+  t.equal(await answerOf(page), 'The answer cannot be read')
+})
+
+pageTest(
+  'a phone of 360 pixels shows all of the page without scrolling sideways',
+  { viewport: { width: 360, height: 780 } },
+  async (t, page) => {
+    t.equal(await page.evaluate('document.documentElement.scrollWidth'), 360)
+    await drawSeven(page)
+    t.equal(await answerOf(page), '7')
+    t.equal(await page.evaluate('document.documentElement.scrollWidth'), 360)
+  },
+)
+
+for (const colorScheme of ['light', 'dark'] as const) {
+  pageTest(
+    `the ${colorScheme} page has no accessibility fault that axe finds, in any state`,
+    { colorScheme, reducedMotion: 'reduce' },
+    async (t, page) => {
+      await page.evaluate(axe)
+      const faults = () =>
+        page.evaluate<string[]>(`axe.run().then(({ violations }) =>
+        violations.map(({ help, nodes }) => help + ': ' + nodes.map(({ target }) => target).join(', ')))`)
+      t.same(await faults(), [], 'empty')
+      await drawSeven(page)
+      t.equal(await answerOf(page), '7')
+      t.same(await faults(), [], 'answered')
+      await drop(page, [{ name: 'notes.txt', bytes: Buffer.from('seven') }])
+      await page.locator('#answer.failed').waitFor()
+      t.same(await faults(), [], 'failed')
+    },
+  )
+}
+
+const colours = {
+  version: 3,
+  input: { height: 32, width: 32, channels: 3, resize: 'contain' },
+  labels: ['airplane', 'automobile', 'bird', 'cat', 'deer', 'dog', 'frog', 'horse', 'ship', 'truck', 'tree'],
+  members: 1,
+  baseline: false,
+  bytes: { model: 420_000, baseline: null },
+  wordOperations: 9_800_000,
+}
+
+async function addColourModel(page: Page): Promise<void> {
+  await page.route('**/models', async route => {
+    const response = await route.fetch()
+    const { models } = (await response.json()) as { models: object[] }
+    await route.fulfill({ response, json: { models: [...models, { name: 'colours', versions: [colours] }] } })
+  })
+}
+
+pageTest(
+  'of several models one is chosen; one for colour pictures takes files only',
+  { viewport: { width: 360, height: 780 }, prepare: addColourModel },
+  async (t, page) => {
+    await page.route('**/predict?*', route =>
+      route.fulfill({
+        json: {
+          model: 'colours',
+          version: 3,
+          digest: '00'.repeat(32),
+          backend: 'scalar',
+          predictions: [
+            {
+              name: 'digit.png',
+              label: 'cat',
+              index: 3,
+              probability: 0.75,
+              top: [
+                { label: 'cat', index: 3, probability: 0.75 },
+                { label: 'tree', index: 10, probability: 0.25 },
+              ],
+              uncertainty: { entropy: 0.56, mutualInformation: 0, agreement: 1, members: 1 },
+            },
+          ],
+        },
+      }),
+    )
+    await drawSeven(page)
+    t.equal(await answerOf(page), '7')
+    await page.getByLabel('Model', { exact: true }).selectOption('colours')
+    t.equal(await page.getByRole('heading', { level: 1 }).textContent(), 'Choose an image')
+    t.equal(await sentenceOf(page), 'No image yet.')
+    await drawSeven(page)
+    t.equal(await page.locator('#answer.empty').count(), 1, 'strokes leave no ink')
+    const asked = page.waitForRequest('**/predict?*')
+    await drop(page, [{ name: 'digit.png', bytes: digit }])
+    const { searchParams } = new URL((await asked).url())
+    t.same(Object.fromEntries(searchParams), { model: 'colours', version: '3', members: '1', top: '11' })
+    t.equal(await answerOf(page), 'cat')
+    t.equal(await sentenceOf(page), '75.0% probable.')
+    t.same(await page.locator('#rows th').allTextContents(), [
+      'cat',
+      'tree',
+      'airplane',
+      'automobile',
+      'bird',
+      'deer',
+      'dog',
+      'frog',
+      'horse',
+      'ship',
+    ])
+    t.equal(await page.evaluate('document.documentElement.scrollWidth'), 360)
+    t.equal(
+      await page.locator('#rows td:last-child').first().isVisible(),
+      false,
+      'there is no float twin to show',
+    )
+  },
+)
+
+pageTest('a file dragged over the page marks the drawing area until it leaves', {}, async (t, page) => {
+  const pad = page.locator('#pad')
+  await pad.dispatchEvent('dragover')
+  t.equal(await pad.getAttribute('class'), 'pad dropping')
+  await pad.dispatchEvent('dragleave')
+  t.equal(await pad.getAttribute('class'), 'pad')
+})
+
+/** The colour of the first point of the seven, once it is the expected one, or after 100 frames of another. */
+function inkColour(page: Page, expected: string): Promise<string> {
+  const [x, y] = seven[0]!
+  return page.evaluate(`new Promise(resolve => {
+    const paper = document.getElementById('paper')
+    const look = frames => {
+      const unit = paper.width / 28
+      const [...colour] = paper.getContext('2d').getImageData(${x} * unit, ${y - 3} * unit, 1, 1).data
+      if (frames === 0 || colour.join() === '${expected}') resolve(colour.join())
+      else requestAnimationFrame(() => look(frames - 1))
+    }
+    look(100)
+  })`)
+}
+
+pageTest('ink takes the colour of the scheme, also when that changes', {}, async (t, page) => {
+  await drawSeven(page)
+  t.equal(await inkColour(page, '23,23,26,255'), '23,23,26,255')
+  await page.emulateMedia({ colorScheme: 'dark' })
+  t.equal(await inkColour(page, '241,240,238,255'), '241,240,238,255')
+})
+
+pageTest('a picture that only the server can read is answered all the same', {}, async (t, page) => {
+  await page.evaluate('globalThis.createImageBitmap = () => Promise.reject(new Error("no decoder"))')
+  await drop(page, [{ name: 'digit.png', bytes: digit }])
+  t.equal(await answerOf(page), '7')
+  await page.getByText('digit.png, which this browser cannot show').waitFor()
+})
+
+t.test('every function of the page has run in these tests', async t => {
+  const never = [...called].filter(([, was]) => !was).map(([place]) => place)
+  t.same(never, [])
+  t.ok(called.size > 50)
+})
+
+const picture = process.env.SCREENSHOT
+if (picture !== undefined) {
+  // Last, when the kernels have run often enough for the times in it to be those of a server at work.
+  pageTest('the picture is taken', { deviceScaleFactor: 2, reducedMotion: 'reduce' }, async (t, page) => {
+    await drawSeven(page)
+    t.equal(await answerOf(page), '7')
+    await page.mouse.move(0, 0)
+    await page.screenshot({ path: picture, fullPage: true })
+  })
+}
