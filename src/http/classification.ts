@@ -1,10 +1,11 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { type ErrorData, XnordError } from '../errors.ts'
-import type { Row, RowAnswer, RowTimes, ServedModel } from '../serving/types.ts'
+import type { PredictRequest, Row, RowAnswer, RowTimes, ServedModel, Service } from '../serving/types.ts'
 import { type RowWriter, writeError } from './answers.ts'
 import { clientGone } from './client-gone.ts'
 import type { HttpContext } from './context.ts'
-import { problemStyle, sendError } from './plugins/errors.ts'
+import type { Metrics } from './metrics.ts'
+import { forCaller, problemStyle, sendError } from './plugins/errors.ts'
 import type { PredictQuery } from './schemas/predict.ts'
 import { readUploads, type Upload } from './uploads.ts'
 
@@ -16,12 +17,14 @@ export interface Variant {
   readonly write: RowWriter
 }
 
+type PredictionRequest = FastifyRequest<{ Querystring: PredictQuery }>
+
 /** Reads a request's rows, has them answered, and writes the answers. */
 export async function answerRows(
-  request: FastifyRequest<{ Querystring: PredictQuery }>,
+  request: PredictionRequest,
   reply: FastifyReply,
   context: HttpContext,
-  { baseline, write }: Variant,
+  variant: Variant,
 ): Promise<FastifyReply> {
   const { service, metrics } = context
   const { query } = request
@@ -30,49 +33,55 @@ export async function answerRows(
   const top = topOf(query.top, model)
   const signal = clientGone(reply)
   const uploads = await readUploads(request, reply, model, context)
-  const rows = uploads.flatMap(({ row }) => ('code' in row ? [] : [row]))
-  const options = {
+  const answers = await ask(service, uploads, {
     model,
-    rows,
     members: query.members ?? model.defaultMembers,
-    baseline,
+    baseline: variant.baseline,
     signal,
     ...(query.deadline !== undefined && { deadline: request.receivedAt + query.deadline }),
-  }
-  const answered = rows.length === 0 ? [] : await service.predict(options)
-  const answers = inOrder(uploads, answered)
+  })
 
   const started = performance.now()
-  const predictions = answers.map((answer, index) => {
-    const { name } = uploads[index]!
-    return answer.ok ? { name, ...write(answer, model, top) } : writeError(name, answer.error)
+  const predictions = answers.map((answer, row) => {
+    const { name } = uploads[row]!
+    if (answer.ok) return { name, ...variant.write(answer, model, top) }
+    return writeError(name, forCaller(answer.error, request))
   })
   const failure = commonFailure(answers)
   if (failure !== null) {
-    return sendError(new XnordError(failure.code, failure.detail), request, reply, problemStyle, {
-      predictions,
-    })
+    const error = new XnordError(failure.code, failure.detail)
+    return sendError(error, request, reply, problemStyle, { predictions })
   }
   const { name, version, digest, backend } = model
   const body = JSON.stringify({ model: name, version, digest, backend, predictions })
   metrics.encoded(model, (performance.now() - started) / 1000)
-  for (const answer of answers) {
-    if (answer.ok && answer.baseline !== null) {
-      metrics.compared(model, answer.baseline.index === answer.prediction.index)
-    }
-  }
+  countComparisons(answers, model, metrics)
   return reply.header('server-timing', serverTiming(answers)).type('application/json').send(body)
+}
+
+/** One answer an upload, in their order; those that cannot be used are answered without serving. */
+async function ask(
+  service: Service,
+  uploads: readonly Upload[],
+  request: Omit<PredictRequest, 'rows'>,
+): Promise<readonly RowAnswer[]> {
+  const rows = uploads.flatMap(({ row }) => (isError(row) ? [] : [row]))
+  const answered = rows.length === 0 ? [] : await service.predict({ ...request, rows })
+  const next = answered.values()
+  return uploads.map(({ row }) => (isError(row) ? { ok: false, error: row } : next.next().value!))
+}
+
+function countComparisons(answers: readonly RowAnswer[], model: ServedModel, metrics: Metrics): void {
+  for (const answer of answers) {
+    if (!answer.ok || answer.baseline === null) continue
+    metrics.compared(model, answer.baseline.index === answer.prediction.index)
+  }
 }
 
 function topOf(asked: number | undefined, { name, labels }: ServedModel): number {
   if (asked === undefined) return Math.min(defaultTop, labels.length)
   if (asked <= labels.length) return asked
   throw new XnordError('PARAMETER_INVALID', `top must be at most ${labels.length}, the classes of ${name}.`)
-}
-
-function inOrder(uploads: readonly Upload[], answered: readonly RowAnswer[]): readonly RowAnswer[] {
-  const next = answered.values()
-  return uploads.map(({ row }) => (isError(row) ? { ok: false, error: row } : next.next().value!))
 }
 
 function isError(row: Row | ErrorData): row is ErrorData {

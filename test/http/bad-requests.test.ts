@@ -270,3 +270,19 @@ test('an unforeseen error tells the caller nothing but where the log tells more'
   t.equal(answer.json().code, 'INTERNAL')
   t.notMatch(answer.body, /secret/)
 })
+
+test('an unforeseen error of one row tells the caller no more', async t => {
+  const { app } = await testApp(t, {
+    answer: row =>
+      row.bytes.length === 0
+        ? { ok: false, error: { code: 'INTERNAL', detail: 'secret of /etc/passwd' } }
+        : { ok: false, error: { code: 'IMAGE_MALFORMED', detail: 'Cut short.' } },
+  })
+  for (const files of [['', 'a'], ['']]) {
+    const parts = multipart(files.map(content => ({ filename: 'a.png', content })))
+    const answer = await app.inject({ ...parts, url: '/predict' })
+    t.equal(answer.statusCode, 500)
+    t.equal(answer.json().predictions[0].error.code, 'INTERNAL')
+    t.notMatch(answer.body, /secret/)
+  }
+})

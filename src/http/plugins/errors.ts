@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import { type ErrorCode, XnordError } from '../../errors.ts'
+import { type ErrorCode, type ErrorData, XnordError } from '../../errors.ts'
 import { toXnordError } from '../fastify-errors.ts'
 
 /** How a scope writes its errors: its media type, and its body. */
@@ -55,17 +55,18 @@ export function sendError(
   style: ErrorStyle,
   more: object = {},
 ): FastifyReply {
-  if (error.code === 'INTERNAL') request.log.error({ err: error.cause ?? error }, 'a request failed')
   discardRest(request)
   reply.code(error.status).type(style.contentType)
   if (error.status === 503) reply.header('retry-after', Math.max(1, Math.ceil(error.retryAfter ?? 1)))
-  return reply.send(JSON.stringify({ ...style.write(concealed(error, request), request.id), ...more }))
+  const shown = new XnordError(error.code, forCaller(error.data, request, error.cause).detail)
+  return reply.send(JSON.stringify({ ...style.write(shown, request.id), ...more }))
 }
 
-/** Messages of unforeseen errors may tell of paths and code: they stay in the log. */
-function concealed(error: XnordError, request: FastifyRequest): XnordError {
-  if (error.code !== 'INTERNAL') return error
-  return new XnordError('INTERNAL', `The log tells more under the request's id, ${request.id}.`)
+/** Messages of unforeseen errors may tell of paths and code: they go to the log, and the caller learns where. */
+export function forCaller({ code, detail }: ErrorData, request: FastifyRequest, cause?: unknown): ErrorData {
+  if (code !== 'INTERNAL') return { code, detail }
+  request.log.error({ detail, err: cause }, 'an error inside xnord')
+  return { code, detail: `The log tells more under the request's id, ${request.id}.` }
 }
 
 /**
