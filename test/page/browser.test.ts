@@ -4,136 +4,21 @@
  */
 import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core'
-import t, { type Test } from 'tap'
+import type { Page } from 'playwright-core'
+import t from 'tap'
 import { findChromium } from './chromium.ts'
-import { type ServerProcess, startServerProcess } from './server-process.ts'
+import { neverCalled, pageTest, startBefore } from './page-test.ts'
+import { answerOf, drawSeven, drop, inkColour, sentenceOf, seven, surfaceOf } from './steps.ts'
 
 const executablePath = findChromium()
 if (executablePath === undefined) {
   t.plan(0, 'no chromium on PATH, and none named by CHROMIUM_PATH: nothing has tested the page')
   process.exit()
 }
+startBefore(executablePath)
 
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
 const digit = readFileSync(new URL('../fixtures/digit.png', import.meta.url))
-
-/** The stroke of test/fixtures/digit.png, a seven, in its pixels. */
-const seven: readonly (readonly [x: number, y: number])[] = [
-  [7, 8.2],
-  [9.5, 8.2],
-  [13, 8.8],
-  [16.5, 9.2],
-  [19.8, 9.3],
-  [19.7, 11],
-  [18.6, 13.5],
-  [16.8, 16.2],
-  [15.2, 19],
-  [13.9, 21.6],
-  [12.8, 24],
-  [12.2, 26],
-]
-
-// Each test is a second of a browser's work, on a machine that may have other things to do.
-t.setTimeout(600_000)
-
-let server: ServerProcess
-let browser: Browser
-/** Functions of the page's modules, by place, and whether any test has called them. */
-const called = new Map<string, boolean>()
-
-t.before(async () => {
-  server = await startServerProcess()
-  browser = await chromium.launch({ executablePath })
-})
-
-t.teardown(async () => {
-  await browser.close()
-  await server.stop()
-})
-
-interface Setting extends BrowserContextOptions {
-  /** Runs before the page is asked for. */
-  readonly prepare?: (page: Page) => Promise<unknown>
-}
-
-/** A test on a new page that has loaded its models; it fails, too, on what no page of ours may ever do. */
-function pageTest(
-  name: string,
-  { prepare, ...options }: Setting,
-  body: (t: Test, page: Page) => Promise<void>,
-) {
-  t.test(name, async t => {
-    const context = await browser.newContext({ viewport: { width: 1280, height: 960 }, ...options })
-    t.teardown(() => context.close())
-    const page = await context.newPage()
-    const offences: string[] = []
-    page.on('pageerror', error => offences.push(`threw ${error}`))
-    page.on('request', request => {
-      if (!request.url().startsWith(`${server.url}/`)) offences.push(`asked for ${request.url()}`)
-    })
-    page.on('console', message => {
-      if (message.text().startsWith('policy:')) offences.push(message.text())
-    })
-    await page.addInitScript(
-      `addEventListener('securitypolicyviolation', event => console.log('policy: ' + event.violatedDirective))`,
-    )
-    await prepare?.(page)
-    await page.coverage.startJSCoverage({ resetOnNavigation: false })
-    await page.goto(server.url)
-    await page.locator('#rows tr, #answer.failed').first().waitFor()
-    await body(t, page)
-    noteCalls(await page.coverage.stopJSCoverage())
-    t.same(offences, [], 'nothing left the server, broke the content security policy or threw')
-  })
-}
-
-function noteCalls(scripts: Awaited<ReturnType<Page['coverage']['stopJSCoverage']>>): void {
-  for (const { url, functions } of scripts.filter(script => script.url.startsWith(server.url))) {
-    for (const { functionName, ranges } of functions) {
-      const place = `${url.slice(server.url.length)} ${functionName} at ${ranges[0]!.startOffset}`
-      called.set(place, called.get(place) === true || ranges[0]!.count > 0)
-    }
-  }
-}
-
-async function surfaceOf(page: Page) {
-  const box = (await page.locator('#pad').boundingBox())!
-  return ([x, y]: readonly [number, number]) => ({
-    x: box.x + (x / 28) * box.width,
-    y: box.y + (y / 28) * box.height,
-  })
-}
-
-async function drawSeven(page: Page): Promise<void> {
-  const place = await surfaceOf(page)
-  const [first, ...rest] = seven.map(([x, y]) => place([x, y - 3]))
-  await page.mouse.move(first!.x, first!.y)
-  await page.mouse.down()
-  for (const { x, y } of rest) await page.mouse.move(x, y, { steps: 6 })
-  await page.mouse.up()
-}
-
-async function drop(page: Page, files: readonly { readonly name: string; readonly bytes: Uint8Array }[]) {
-  const list = files.map(file => ({ name: file.name, base64: Buffer.from(file.bytes).toString('base64') }))
-  const dataTransfer = await page.evaluateHandle(`(() => {
-    const transfer = new DataTransfer()
-    for (const { name, base64 } of ${JSON.stringify(list)}) {
-      transfer.items.add(new File([Uint8Array.from(atob(base64), c => c.charCodeAt(0))], name))
-    }
-    return transfer
-  })()`)
-  await page.locator('#pad').dispatchEvent('dragover', { dataTransfer })
-  await page.locator('#pad').dispatchEvent('drop', { dataTransfer })
-}
-
-/** What the page answers, once it has: the class, or the title of a problem. */
-async function answerOf(page: Page): Promise<string | null> {
-  await page.locator('#answer:not([aria-busy="true"]):is(.answered, .failed)').waitFor()
-  return page.locator('#label').textContent()
-}
-
-const sentenceOf = (page: Page) => page.locator('#sentence').textContent()
 
 pageTest('a digit drawn with the mouse is read by both networks and all members', {}, async (t, page) => {
   await drawSeven(page)
@@ -443,21 +328,6 @@ pageTest('a file dragged over the page marks the drawing area until it leaves', 
   t.equal(await pad.getAttribute('class'), 'pad')
 })
 
-/** The colour of the first point of the seven, once it is the expected one, or after 100 frames of another. */
-function inkColour(page: Page, expected: string): Promise<string> {
-  const [x, y] = seven[0]!
-  return page.evaluate(`new Promise(resolve => {
-    const paper = document.getElementById('paper')
-    const look = frames => {
-      const unit = paper.width / 28
-      const [...colour] = paper.getContext('2d').getImageData(${x} * unit, ${y - 3} * unit, 1, 1).data
-      if (frames === 0 || colour.join() === '${expected}') resolve(colour.join())
-      else requestAnimationFrame(() => look(frames - 1))
-    }
-    look(100)
-  })`)
-}
-
 pageTest('ink takes the colour of the scheme, also when that changes', {}, async (t, page) => {
   await drawSeven(page)
   t.equal(await inkColour(page, '23,23,26,255'), '23,23,26,255')
@@ -473,9 +343,7 @@ pageTest('a picture that only the server can read is answered all the same', {},
 })
 
 t.test('every function of the page has run in these tests', async t => {
-  const never = [...called].filter(([, was]) => !was).map(([place]) => place)
-  t.same(never, [])
-  t.ok(called.size > 50)
+  t.same(neverCalled(), [])
 })
 
 const picture = process.env.SCREENSHOT
