@@ -60,7 +60,7 @@ export const settings = {
     range: [1, 2 ** 24],
     default: 4096,
     meaning:
-      'Rows that may wait or be computed at one time, each counted once a member (and at its cost for the baseline). What comes beyond is refused with 503.',
+      'Rows that may wait at one time, each counted once a member (and at its cost for the baseline); those in a worker no longer count. What comes beyond is refused with 503.',
   }),
   maxFiles: integer({
     variable: 'XNORD_MAX_FILES',
@@ -117,7 +117,7 @@ export const settings = {
     range: [1, 3600],
     default: 30,
     meaning:
-      'Seconds after the end of listening within which the requests under way are answered; then the process exits with 1.',
+      'Seconds after the end of listening within which the requests under way are answered; those left are cut off, and the process exits with 1.',
   }),
   logLevel: choice({
     variable: 'XNORD_LOG_LEVEL',

@@ -49,7 +49,7 @@ export const errorTable = {
   },
   UPLOADS_FULL: { status: 503, group: 'service', title: 'Too many bytes of requests are being held' },
   DEADLINE_EXCEEDED: { status: 503, group: 'service', title: 'The deadline passed before the answer' },
-  NOT_READY: { status: 503, group: 'service', title: 'The service is starting' },
+  NOT_READY: { status: 503, group: 'service', title: 'No worker is there to answer' },
   SHUTTING_DOWN: { status: 503, group: 'service', title: 'The service is shutting down' },
   WORKER_LOST: { status: 503, group: 'service', title: 'The worker died while it computed the answer' },
   INTERNAL: { status: 500, group: 'service', title: 'An error inside xnord: please report it' },

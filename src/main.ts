@@ -2,7 +2,7 @@ import { constants } from 'node:os'
 import { pino } from 'pino'
 import { readConfig } from './config.ts'
 import { asXnordError } from './errors.ts'
-import { startServer } from './server.ts'
+import { type Server, startServer } from './server.ts'
 
 const options = { base: undefined, formatters: { level: (label: string) => ({ level: label }) } }
 let log = pino(options)
@@ -17,13 +17,12 @@ try {
   const config = readConfig(process.env)
   log = pino({ ...options, level: config.logLevel })
   log.info({ config, node: process.versions.node }, 'xnord starts')
-  const server = await startServer(config, log)
-  log.info({ url: server.url }, 'xnord listens')
-
+  let server: Server | null = null
   let stopping = false
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.on(signal, async () => {
-      if (stopping) process.exit(128 + constants.signals[signal])
+      // Before it listens there is nobody to answer.
+      if (stopping || server === null) process.exit(128 + constants.signals[signal])
       stopping = true
       log.info({ signal }, 'xnord stops; a second signal ends it at once')
       const complete = await server.stop()
@@ -31,6 +30,12 @@ try {
       process.exit(complete ? 0 : 1)
     })
   }
+  // Whoever supervises the process starts a new one; this one would only refuse.
+  server = await startServer(config, log, cause => {
+    log.fatal({ err: cause }, 'no worker is left, and none can start')
+    process.exit(1)
+  })
+  log.info({ url: server.url }, 'xnord listens')
 } catch (thrown) {
   const { code, title, message, cause } = asXnordError(thrown)
   log.fatal({ code, detail: message, ...(code === 'INTERNAL' && { err: cause }) }, title)

@@ -24,9 +24,14 @@ export interface Server {
 /**
  * Loads the models, verifies them on every worker, and only then listens: who can connect can be answered.
  *
+ * @param onDead called once where no worker is left and none can start: the server will only refuse from then on
  * @throws MODELS_MISSING, CONFIGURATION_INVALID, LISTEN_FAILED; nothing is left running then
  */
-export async function startServer(config: Config, log: Logger): Promise<Server> {
+export async function startServer(
+  config: Config,
+  log: Logger,
+  onDead?: (cause: unknown) => void,
+): Promise<Server> {
   const metrics = createMetrics()
   const service = await createService({
     models: config.models,
@@ -37,6 +42,7 @@ export async function startServer(config: Config, log: Logger): Promise<Server> 
     defaultModel: config.defaultModel ?? undefined,
     observer: metrics.observer,
     log,
+    onDead,
   })
   let draining = false
   const app = await buildApp({ service, config, metrics, log, draining: () => draining })

@@ -22,6 +22,8 @@ export interface WorkerPoolOptions extends WorkerData {
   readonly log: Log
   /** The module that each worker runs, another one in tests. */
   readonly entry?: URL
+  /** Called when the last worker has died and none can start: no task will ever be done again. */
+  readonly onDead?: ((cause: unknown) => void) | undefined
 }
 
 /** The source where the source runs, else what was built of it. */
@@ -44,7 +46,7 @@ export class WorkerPool {
   #finishedSeconds = 0
   #dead = false
 
-  constructor({ workers, kernels, maxPixels, log, entry = workerEntry }: WorkerPoolOptions) {
+  constructor({ workers, kernels, maxPixels, log, entry = workerEntry, onDead }: WorkerPoolOptions) {
     this.workers = workers
     this.#log = log
     const workerData: WorkerData = { kernels, maxPixels }
@@ -63,8 +65,9 @@ export class WorkerPool {
     this.#piscina.on('error', (cause: unknown) => {
       this.#log.error({ err: cause }, 'a worker died')
       if (this.#piscina.threads.length > 0) return
-      this.#dead = true
       for (const task of this.#running) task.lose(cause)
+      if (!this.#dead) onDead?.(cause)
+      this.#dead = true
     })
   }
 

@@ -21,13 +21,13 @@ const drainLimit = 10_000
  * Loads the models, starts the workers, and resolves when every worker has replayed the check vectors of every model. A
  * version that is broken is logged, with its path and code, and does not stop the others.
  *
- * @throws CONFIGURATION_INVALID (a backend that is not there), MODELS_MISSING (nothing can be served)
+ * @throws CONFIGURATION_INVALID (a backend or default model that is not there), MODELS_MISSING (nothing can be served)
  */
 export async function createService(options: ServiceOptions): Promise<Service> {
-  const { models: folder, workers, maxPixels, defaultModel, log } = options
+  const { models: folder, workers, maxPixels, defaultModel, log, onDead } = options
   const backend = await loadBackend(options.backend)
   log.info({ backend: backend.name, workers }, `computing with the ${backend.name} kernels`)
-  const pool = new WorkerPool({ workers, kernels: backend.kernels, maxPixels, log })
+  const pool = new WorkerPool({ workers, kernels: backend.kernels, maxPixels, log, onDead })
   try {
     const loaded = await openModels(options, backend, pool)
     if (loaded.size === 0) {
@@ -35,7 +35,10 @@ export async function createService(options: ServiceOptions): Promise<Service> {
     }
     const catalog = new Catalog([...loaded.keys()], defaultModel)
     if (defaultModel !== undefined && !catalog.models.some(model => model.name === defaultModel)) {
-      log.warn({ defaultModel }, 'the default model is not loaded')
+      throw new XnordError(
+        'CONFIGURATION_INVALID',
+        `The default model is ${JSON.stringify(defaultModel)}, and no model of this name can be served.`,
+      )
     }
     return new LoadedService(options, backend, pool, catalog, loaded)
   } catch (thrown) {

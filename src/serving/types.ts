@@ -149,6 +149,8 @@ export interface ServiceOptions {
   readonly defaultModel?: string | undefined
   readonly observer: Observer
   readonly log: Log
+  /** Called once when the last worker has died and none can start: the service will never answer again. */
+  readonly onDead?: ((cause: unknown) => void) | undefined
 }
 
 /** Everything that HTTP needs of serving. */

@@ -53,15 +53,16 @@ test('two workers', async t => {
     t.same(replies.map(logitsOf), [tinyLogits(1, 1), tinyLogits(2, 1)])
   })
 
-  await t.test('compute in the arena that the main thread sees: the weights are there once', async t => {
-    await pool.run(message(model, 7, 1))
+  await t.test('compute with the one copy of the weights that the main thread has laid out', async t => {
     const { plan, memory } = model.spec
-    const pixels = new Uint8Array(
-      memory.buffer,
-      plan.slotsAddress + plan.slotBytes + plan.pixelsOffset,
-      plan.rowBytes,
-    )
-    t.same(pixels, tinyRows[7].bytes)
+    const weights = new Uint8Array(memory.buffer, plan.slotsAddress - plan.weightBytes, plan.weightBytes)
+    const saved = weights.slice()
+    weights.fill(0)
+    const changed = await Promise.all([pool.run(message(model, 7, 0)), pool.run(message(model, 7, 1))])
+    weights.set(saved)
+    const restored = await Promise.all([pool.run(message(model, 7, 0)), pool.run(message(model, 7, 1))])
+    for (const reply of changed) t.notSame(logitsOf(reply), tinyLogits(7, 1))
+    t.same(restored.map(logitsOf), [tinyLogits(7, 1), tinyLogits(7, 1)])
   })
 
   await t.test('give the same logits whichever of them computes', async t => {
@@ -147,13 +148,22 @@ test('two workers', async t => {
   })
 })
 
-test('where no worker can start, no task waits for one', async t => {
+test('where no worker can start, no task waits for one, and that is said once', async t => {
   const { log, lines } = recordingLog()
   const entry = new URL('./absent.ts', import.meta.url)
-  const pool = new WorkerPool({ workers: 1, kernels: await kernels(), maxPixels: 1, log, entry })
+  const causes: unknown[] = []
+  const pool = new WorkerPool({
+    workers: 1,
+    kernels: await kernels(),
+    maxPixels: 1,
+    log,
+    entry,
+    onDead: cause => causes.push(cause),
+  })
   t.teardown(() => pool.close())
   const model = await loadTiny(t.testdir({}), 1)
   while (pool.alive) await t.rejects(pool.run(message(model, 0, 0)), { code: 'WORKER_LOST', retryAfter: 1 })
   await t.rejects(pool.open(model.spec), { code: 'WORKER_LOST', message: /no worker is left/ })
   t.ok(lines.some(({ level, message }) => level === 'error' && message === 'a worker died'))
+  t.equal(causes.length, 1)
 })

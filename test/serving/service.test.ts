@@ -84,13 +84,18 @@ const brokenModels: readonly (readonly [Uint8Array | string, string])[] = [
   [tinyWith({ name: 'other' }), 'MODEL_HEADER_INVALID'],
 ]
 
+test('a default model that is not there ends the start', async t => {
+  const { options: given } = options(tinyFolder(t.testdir({})), { workers: 1, defaultModel: 'absent' })
+  await t.rejects(createService(given), { code: 'CONFIGURATION_INVALID', message: /"absent"/ })
+})
+
 test('a service with two workers', async t => {
   const folder = tinyFolder(t.testdir({}))
   write(folder, { 'plain/7/model.safetensors': tinyWith({ name: 'plain' }), 'README.md': '' })
   for (const [index, [file]] of brokenModels.entries()) {
     write(folder, { [`tiny/${index + 2}/model.safetensors`]: file })
   }
-  const { options: given, observed, lines } = options(folder, { defaultModel: 'absent' })
+  const { options: given, observed, lines } = options(folder)
   const service = await createService(given)
   t.teardown(() => service.close())
   const model = service.find('tiny')
@@ -117,10 +122,9 @@ test('a service with two workers', async t => {
     )
   })
 
-  await t.test('says which backend runs, what is ignored, and that its default is not loaded', async t => {
+  await t.test('says which backend runs and what is ignored', async t => {
     t.match(lines[0], { level: 'info', details: { backend: 'wasm', workers: 2 } })
     t.ok(lines.some(({ level, details }) => level === 'warn' && details.path === join(folder, 'README.md')))
-    t.ok(lines.some(({ level, details }) => level === 'warn' && details.defaultModel === 'absent'))
   })
 
   await t.test('answers with the logits of the reference', async t => {
@@ -192,7 +196,7 @@ test('a service with two workers', async t => {
     const plain = service.find('plain', 7)
     await t.rejects(predict([tinyRows[0]], { model: plain, baseline: true }), { code: 'BASELINE_ABSENT' })
     await t.rejects(predict([tinyRows[0]], { model: { ...model } }), { code: 'MODEL_UNKNOWN' })
-    t.throws(() => service.find(), { code: 'MODEL_UNKNOWN', message: /absent/ })
+    t.throws(() => service.find(), { code: 'MODEL_AMBIGUOUS', message: /plain, tiny/ })
     t.throws(() => service.find('tiny', 2), { code: 'VERSION_UNKNOWN' })
   })
 

@@ -32,6 +32,5 @@ export async function healthRoutes(app: FastifyInstance, context: HttpContext): 
 /** @throws SHUTTING_DOWN, NOT_READY */
 export function requireReady({ draining, service }: HttpContext): void {
   if (draining()) throw new XnordError('SHUTTING_DOWN', 'A signal to end has come.')
-  if (!service.state().ready)
-    throw new XnordError('NOT_READY', 'The workers have not all verified the models.')
+  if (!service.state().ready) throw new XnordError('NOT_READY', 'All workers have died, and none can start.')
 }
