@@ -73,6 +73,36 @@ export function randomModel(seed: number): ModelContent {
   return fillSketch(randomSketch(random), random)
 }
 
+/**
+ * One convolution on several words of bits, with windows of 1×1 to 7×7: what models of any shape hardly ever hold,
+ * since the reference would take too long.
+ */
+export function wideModel(seed: number): ModelContent {
+  const random = new Random(seed)
+  const kernel = random.integer(1, 7)
+  const pool = random.choice([1, 2] as const)
+  const padding = random.integer(0, kernel - 1)
+  const stride = random.choice([1, 1, 2])
+  const positions = random.integer(pool, 3)
+  const side = Math.max(1, (positions - 1) * stride + kernel - 2 * padding)
+  const input: InputSpec = { height: side, width: side, channels: 1, resize: 'stretch' }
+  const operations = [
+    conv2d({ name: 'wide', input: 'image', out: random.integer(65, 130) }),
+    conv2d({
+      name: 'windows',
+      input: 'wide',
+      out: random.integer(1, 9),
+      weights: kind(random),
+      kernel,
+      stride,
+      padding,
+      pool,
+    }),
+    linear({ name: 'logits', input: 'windows', out: 2, output: 'floats' }),
+  ]
+  return fillSketch({ input, operations, members: 1 }, random)
+}
+
 /** Random tensors for a graph, some of them shared by the members, and its check vectors. */
 export function fillSketch(sketch: ModelSketch, random: Random): ModelContent {
   const { input, operations, members } = sketch

@@ -58,6 +58,8 @@ const DEFAULT_MAX_ROWS = 64
 const DEFAULT_VALUE_BYTES = 2 ** 25
 /** About 0.1 s of one core. */
 const DEFAULT_WORD_OPERATIONS = 2 ** 27
+/** Of all check vectors, which each worker replays before the model is ready: about a minute and a half of one core. */
+const MAX_CHECK_WORD_OPERATIONS = 2 ** 37
 
 /** Where the step of an operation of a member lies. */
 export function stepAddress(plan: Plan, member: number, operation: number): number {
@@ -66,7 +68,7 @@ export function stepAddress(plan: Plan, member: number, operation: number): numb
 
 /**
  * @throws MODEL_UNSUPPORTED naming the operation that this engine cannot run
- * @throws MODEL_TOO_LARGE where 32-bit addresses do not reach
+ * @throws MODEL_TOO_LARGE where 32-bit addresses do not reach, or the check vectors take too long
  */
 export function planModel(model: Model, options: PlanOptions): Plan {
   return layOut(model, options).plan
@@ -114,6 +116,9 @@ interface ArenaLayout {
 function layOut(model: Model, { slots, maxRows }: PlanOptions): ArenaLayout {
   const graph = inferValues(model.input, model.operations)
   const operations = model.operations.map(operation => supported(operation, graph.values))
+  if (graph.wordOperations * model.check.rows * model.members > MAX_CHECK_WORD_OPERATIONS) {
+    throw new XnordError('MODEL_TOO_LARGE', 'the check vectors take more than 2^37 word operations')
+  }
   const { height, width, channels } = model.input
   const rowBytes = height * width * channels
   const rows = maxRows ?? defaultRows(model, graph.values, graph.wordOperations)

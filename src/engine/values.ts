@@ -17,9 +17,6 @@ export interface ValueLayout extends ValueType {
 
 export const ALIGNMENT = 64
 
-/** Kernels of pixels read in pairs, so up to one int16 beyond the last. */
-const OVERREAD_BYTES = 2
-
 export function alignUp(bytes: number, alignment = ALIGNMENT): number {
   return Math.ceil(bytes / alignment) * alignment
 }
@@ -45,7 +42,9 @@ export function layOutValues(
     const line = (value.width + 2 * border) * pixel
     const row = (value.height + 2 * border) * line
     layouts.set(name, { ...value, offset: end, border, row, line, pixel })
-    end = alignUp(end + rows * row + OVERREAD_BYTES)
+    // Kernels of pixels read in pairs, up to one int16 beyond the last: what lies there is the slot's next value, for
+    // the image is never the last one.
+    end = alignUp(end + rows * row)
   }
   return { layouts, end }
 }

@@ -4,7 +4,7 @@ import t from 'tap'
 import type { Tensor } from '../../src/engine/format/safetensors.ts'
 import { type Model, parseModel } from '../../src/engine/format.ts'
 import { type NetworkSlot, verifyNetwork } from '../../src/engine/network.ts'
-import { Random, randomModel } from '../random-model.ts'
+import { Random, randomModel, wideModel } from '../random-model.ts'
 import { checkVectors, encode, forward, logitsOf } from '../reference.ts'
 import { load, reparse, tinyBytes } from './load.ts'
 
@@ -55,6 +55,21 @@ t.test("on random models every output of every member is the reference's, whatev
   )
 })
 
+t.test('windows of every size on several words of bits give the sums of the reference', async t => {
+  t.doesNotThrow(() =>
+    fc.assert(
+      fc.property(fc.integer({ min: 0 }), fc.integer({ min: 1, max: 5 }), (seed, rows) => {
+        const model = reparse(wideModel(seed))
+        const { network, plan } = load(model, { slots: 1, maxRows: 5 })
+        const pixels = new Random(seed + 1).bytes(rows * plan.rowBytes)
+        const outputs = network.slot(0).trace(pixels, rows, 0).map(hex)
+        assert.deepEqual(outputs, referenceTrace(model, pixels, rows, 0))
+      }),
+      { numRuns: 100 },
+    ),
+  )
+})
+
 t.test('logits of random models are [rows, members, classes] of the reference', async t => {
   t.doesNotThrow(() =>
     fc.assert(
@@ -89,6 +104,7 @@ t.test('pixels written into the slot need no copy', async t => {
   const pixels = new Random(6).bytes(4 * plan.rowBytes)
   slot.pixels.set(pixels)
   t.equal(hex(slot.classify(slot.pixels, 4, 2)), hex(logitsOf(tiny, pixels, 4, 2)))
+  t.equal(hex(slot.pixels), hex(pixels))
 })
 
 t.test("logits stay the caller's when the slot is used again", async t => {

@@ -31,6 +31,17 @@ t.test('an arena beyond 32-bit addresses is refused', async t => {
   })
 })
 
+t.test('check vectors that would hold a worker for minutes are refused', async t => {
+  const model = reparse(modelOf(head))
+  // 16 word operations a row and member, 2 members.
+  const withRows = (rows: number) => planModel({ ...model, check: { ...model.check, rows } }, { slots: 1 })
+  t.doesNotThrow(() => withRows(2 ** 32))
+  t.throws(() => withRows(2 ** 32 + 1), {
+    code: 'MODEL_TOO_LARGE',
+    message: /^the check vectors take more than/,
+  })
+})
+
 t.test('a plan is small, and survives being cloned to a worker', async t => {
   const plan = planModel(reparse(modelOf(head)), { slots: 3 })
   t.strictSame(structuredClone(plan), plan)
