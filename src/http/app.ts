@@ -6,6 +6,7 @@ import { toXnordError } from './fastify-errors.ts'
 import { HeldBytes } from './held-bytes.ts'
 import type { Metrics } from './metrics.ts'
 import { answerClientError } from './plugins/client-error.ts'
+import { endConnectionsOnClose } from './plugins/closing.ts'
 import { answerErrors, inferenceStyle, newRequestId, problemStyle, sendError } from './plugins/errors.ts'
 import { addOpenapi } from './plugins/openapi.ts'
 import { page } from './plugins/page.ts'
@@ -70,6 +71,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   app.addHook('onSend', async (_request, reply) => {
     reply.header('x-content-type-options', 'nosniff')
   })
+  endConnectionsOnClose(app)
 
   answerErrors(app, problemStyle)
   await addOpenapi(app)
