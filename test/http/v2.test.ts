@@ -167,6 +167,8 @@ const bad: Readonly<Record<string, readonly [payload: unknown, status: number, c
   'a body that is not JSON': ['{"inputs": [', 400, 'BODY_MALFORMED'],
   'a body that poisons prototypes': ['{"__proto__": {"inputs": 1}}', 400, 'BODY_MALFORMED'],
   'a body over the limit': [JSON.stringify({ id: 'x'.repeat(2000), inputs: [flat] }), 413, 'BODY_TOO_LARGE'],
+  'a body nested 17 deep': [`${'['.repeat(17)}${']'.repeat(17)}`, 400, 'TENSOR_INVALID'],
+  'a body of nothing but brackets': ['['.repeat(1000), 400, 'TENSOR_INVALID'],
   'no inputs': [{}, 400, 'TENSOR_INVALID'],
   'two inputs': [{ inputs: [flat, flat] }, 400, 'TENSOR_INVALID'],
   'an input of another name': [{ inputs: [{ ...flat, name: 'x' }] }, 400, 'TENSOR_INVALID'],
@@ -194,6 +196,19 @@ test('bad inference requests are refused before serving is asked', async t => {
       t.equal(requests.length, 0)
     })
   }
+})
+
+test('infer refuses a body nested too deep before it is parsed, and says so', async t => {
+  const { app } = await testApp(t)
+  const answer = await app.inject({ ...infer({}), payload: '['.repeat(2 ** 20) })
+  t.equal(answer.json().error, 'The JSON is nested more than 16 deep.')
+})
+
+test('infer looks for the model before it reads the body', async t => {
+  const { app } = await testApp(t)
+  const answer = await app.inject({ ...infer({}, '/v2/models/other/infer'), payload: '{"inputs": [' })
+  t.equal(answer.statusCode, 404)
+  t.equal(answer.json().code, 'MODEL_UNKNOWN')
 })
 
 test('infer refuses an empty body with BODY_MALFORMED', async t => {

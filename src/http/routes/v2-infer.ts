@@ -4,6 +4,7 @@ import type { Prediction, RowAnswer } from '../../serving/types.ts'
 import { holdBody, readAll, type UnreadBody } from '../body.ts'
 import { clientGone } from '../client-gone.ts'
 import type { HttpContext } from '../context.ts'
+import { isNestedDeeper } from '../json-depth.ts'
 import { measure } from '../plugins/measure.ts'
 import { inferenceErrorResponse } from '../schemas/problem.ts'
 import type { InferRequest, InferResponse, ModelPath } from '../schemas/v2.ts'
@@ -11,21 +12,40 @@ import { readInput } from '../v2/input.ts'
 import { outputNames, writeOutput } from '../v2/outputs.ts'
 import { modelPaths } from './v2-models.ts'
 
+/** Of JSON: twice what the protocol itself needs. */
+const maxDepth = 16
+
 /** `POST /v2/models/{name}[/versions/{version}]/infer`, with tensors in JSON. */
 export async function inferRoutes(app: FastifyInstance, context: HttpContext): Promise<void> {
-  const { config, metrics } = context
+  const { config, metrics, service } = context
   app.removeAllContentTypeParsers()
   // The protocol is JSON whatever the content type says, and clients often say nothing.
   app.addContentTypeParser('*', (_request, stream, done) => done(null, { stream } satisfies UnreadBody))
   const parseJson = app.getDefaultJsonParser('error', 'error')
 
+  /** Finds the model first: a body that nobody can answer is not worth its reading. */
+  async function findAndRead(
+    request: FastifyRequest<{ Params: ModelPath }>,
+    reply: FastifyReply,
+  ): Promise<void> {
+    // What is wrong with them is said by the validation, which comes next.
+    if (!request.validateInput(request.params, 'params')) return
+    request.model = service.find(request.params.name, request.params.version)
+    await readJson(request, reply)
+  }
+
   async function readJson(request: FastifyRequest, reply: FastifyReply): Promise<void> {
     if (request.body === undefined) return
     const { stream } = request.body as UnreadBody
     const take = holdBody(request, reply, context, config.maxJsonBytes)
-    const text = (await readAll(stream, config.maxJsonBytes, take)).toString()
+    const bytes = await readAll(stream, config.maxJsonBytes, take)
+    if (isNestedDeeper(bytes, maxDepth)) {
+      throw new XnordError('TENSOR_INVALID', `The JSON is nested more than ${maxDepth} deep.`)
+    }
     request.body = await new Promise((resolve, reject) => {
-      void parseJson(request, text, (error, value) => (error === null ? resolve(value) : reject(error)))
+      void parseJson(request, bytes.toString(), (error, value) =>
+        error === null ? resolve(value) : reject(error),
+      )
     })
   }
 
@@ -41,7 +61,7 @@ export async function inferRoutes(app: FastifyInstance, context: HttpContext): P
           response: { 200: { $ref: 'InferResponse#' }, default: inferenceErrorResponse },
         },
         onRequest: [measure(metrics), refuseBinaryTensors],
-        preValidation: readJson,
+        preValidation: findAndRead,
       },
       (request, reply) => infer(request, reply, context),
     )
@@ -61,9 +81,8 @@ async function infer(
   reply: FastifyReply,
   { service, config, metrics }: HttpContext,
 ): Promise<FastifyReply> {
-  const { params, body } = request
-  const model = service.find(params.name, params.version)
-  request.model = model
+  const { body } = request
+  const model = request.model!
   const names = outputNames(body.outputs)
   const rows = readInput(body.inputs[0]!, model, {
     maxFileBytes: config.maxFileBytes,
