@@ -45,3 +45,8 @@ def fit_temperature(logits: NDArray[np.float32], labels: NDArray[np.int64]) -> f
 
     bounds = (math.log(LOWEST), math.log(HIGHEST))
     return math.exp(float(minimize_scalar(loss, bounds=bounds, method="bounded").x))
+
+
+def fit_temperatures(logits: NDArray[np.float32], labels: NDArray[np.int64]) -> list[float]:
+    """Entry k - 1: the temperature of the first k members, of logits [members, n, classes]."""
+    return [fit_temperature(logits[:k], labels) for k in range(1, len(logits) + 1)]

@@ -133,10 +133,19 @@ def _calibration(model: Model) -> str:
             f"Logits are divided by a temperature, one for each number of members, fitted on the {calibration.n:,}"
             f" {calibration.split} images by least log-loss, its targets softened by one row in n + 2 (Platt, 1999)."
             " The expected calibration error (15 bins of equal width) and the log-loss before and after are on the"
-            f" {test['n']:,} test images.",
+            f" {test['n']:,} test images.{_fitted_again(model.provenance['commands'])}",
             "",
             *_table(header, rows),
         )
+    )
+
+
+def _fitted_again(commands: Sequence[str]) -> str:
+    if len(commands) == 1:
+        return ""
+    return (
+        f" They were fitted again by `{commands[1]}`, after training had ended and the test images had been read; it"
+        " reads the held-out images alone, and changes nothing but the temperatures."
     )
 
 
@@ -191,7 +200,7 @@ def _training(model: Model, version: str) -> str:
     rows = [
         ("data", f"`{made['data']}`, training part; SHA-256 of its images and labels `{made['dataDigest']}`"),
         ("held out", f"{held_out['n']:,} images; SHA-256 `{held_out['digest']}`"),
-        ("command", f"`{made['command']}`"),
+        ("commands", ", then ".join(f"`{command}`" for command in made["commands"])),
         ("seed", str(made["seed"])),
         ("hardware", f"{made['hardware']}, {made['seconds']:,.0f} s"),
         ("versions", versions),

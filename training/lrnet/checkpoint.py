@@ -4,6 +4,7 @@
     state.pt     the last finished epoch: enough to go on as if nothing had happened
     float.pt     the float twin
     members.pt   the chosen members
+    log.jsonl    what happened, unless `train --log` named another file
     record.json  seed, hardware, versions and every figure measured; there when the training is finished
 
 Everything is read as plain tensors and plain data, never as code.
@@ -84,6 +85,16 @@ def load_record(folder: Path) -> dict[str, Any]:
         raise CheckpointError(f"{folder}: no finished training is there")
     record: dict[str, Any] = load_json(folder / "record.json")
     return record
+
+
+def logs_of(folder: Path, record: Mapping[str, Any], extra: Path | None) -> list[Path]:
+    """Where a reading is noted: always in the log of the training, and in the one that the caller adds."""
+    own = Path(record["log"]) if "log" in record else default_log(folder)
+    return [own] if extra is None else [own, extra]
+
+
+def default_log(folder: Path) -> Path:
+    return folder / "log.jsonl"
 
 
 def load_float(folder: Path) -> FloatNetwork:

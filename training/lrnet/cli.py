@@ -32,18 +32,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("lrnet", description="Learns and writes networks of one-bit weights.")
-    commands = parser.add_subparsers(required=True, metavar="train | evaluate | export")
+    commands = parser.add_subparsers(required=True, metavar="train | calibrate | export | evaluate")
 
     train = commands.add_parser("train", help="train a run into a checkpoint folder, or go on with it")
     train.add_argument("run", type=Path, help="a run's TOML file")
     train.add_argument("--data", type=Path, help="the folder of the data set's files")
     train.add_argument("--checkpoint", type=Path, help="default: checkpoints/NAME")
-    train.add_argument("--log", type=Path, help="JSON lines, appended to; default: the run's file as .jsonl")
+    train.add_argument(
+        "--log", type=Path, help="JSON lines, appended to; default: log.jsonl in the checkpoint"
+    )
     train.add_argument("--threads", type=int, help="default: one for each core")
     train.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", help="such as twin.epochs=1"
     )
     train.set_defaults(command=_train)
+
+    calibrate = commands.add_parser(
+        "calibrate", help="fit a checkpoint's temperatures again, on held-out images"
+    )
+    calibrate.add_argument("checkpoint", type=Path)
+    calibrate.add_argument("--data", type=Path, help="the folder of the data set's files")
+    calibrate.add_argument("--log", type=Path, help="a log beside the training's own that notes it too")
+    calibrate.set_defaults(command=_calibrate)
 
     export = commands.add_parser("export", help="write a model that xnord serves")
     export.add_argument("checkpoint", type=Path)
@@ -53,7 +63,9 @@ def _parser() -> argparse.ArgumentParser:
         "--default-members", type=int, help="how many answer a request that asks for no number; default: all"
     )
     export.add_argument(
-        "--log", type=Path, help="notes the reading of the test images; default: the run's log"
+        "--log",
+        type=Path,
+        help="a log beside the training's own that notes the reading of the test images too",
     )
     export.set_defaults(command=_export)
 
@@ -64,7 +76,7 @@ def _parser() -> argparse.ArgumentParser:
     evaluate.add_argument("--members", type=int, help="the first so many; default: each number from 1 on")
     evaluate.add_argument("--labels-out", type=Path, help="one label a line")
     evaluate.add_argument(
-        "--log", type=Path, help="notes a reading of the test images; default: the run's log"
+        "--log", type=Path, help="a log beside the one in runs/ that notes a reading of the test images too"
     )
     evaluate.set_defaults(command=_evaluate)
     return parser
@@ -73,6 +85,7 @@ def _parser() -> argparse.ArgumentParser:
 def _train(options: argparse.Namespace) -> None:
     import torch
 
+    from lrnet.checkpoint import default_log
     from lrnet.run import read_run
     from lrnet.train import train
 
@@ -80,12 +93,25 @@ def _train(options: argparse.Namespace) -> None:
         torch.set_num_threads(options.threads)
     run, table = read_run(options.run, options.set)
     overrides = "".join(f" --set {override}" for override in options.set)
+    folder = options.checkpoint or Path("checkpoints") / run.name
     train(
         table,
-        options.checkpoint or Path("checkpoints") / run.name,
+        folder,
         data=options.data,
-        log_path=options.log or options.run.with_suffix(".jsonl"),
+        log_path=options.log or default_log(folder),
         command=f"lrnet train {options.run.name}{overrides}",
+    )
+
+
+def _calibrate(options: argparse.Namespace) -> None:
+    from lrnet.recalibrate import recalibrate
+
+    recalibrate(
+        options.checkpoint,
+        data=options.data,
+        # The folders' names are this machine's, and no part of what was done.
+        command="lrnet calibrate CHECKPOINT" + (" --data DIR" if options.data else ""),
+        extra_log=options.log,
     )
 
 

@@ -15,7 +15,7 @@ from lrnet import data as datasets
 from lrnet import log as logs
 from lrnet import reference
 from lrnet.calibrate import accuracy, log_loss, mean_probabilities
-from lrnet.format import NAME, Model, digest, read
+from lrnet.format import Model, digest, read
 from lrnet.onnx import baseline_logits
 
 SplitName = Literal["held-out", "test"]
@@ -104,7 +104,8 @@ def evaluate(
     """Prints the figures of the first 1 … `members` members (all of them by default) and of the baseline.
 
     `labels_out` gets one label a line: the answers of `members` members, or of as many as answer by default.
-    A reading of the test images is noted in `log`, by default the log of the run that made the model.
+    A reading of the test images is noted in the log in runs/ that names the model's export, and in `log` where it
+    is given; with neither, no test image is read.
 
     Raises OSError, DataError; ValueError for a model or a count of members that cannot be.
     """
@@ -112,14 +113,15 @@ def evaluate(
     most = len(model.network.members)
     if members is not None and not 1 <= members <= most:
         raise ValueError(f"members is 1 to {most}, not {members}")
-    destination = (log or run_log(model.provenance)) if split == "test" else None
+    named = digest((directory / "model.safetensors").read_bytes())
+    destinations = reading_logs(named, log) if split == "test" else []
     images = read_split(model.provenance, split, data)
     logits = reference.logits(model.network, images.images, members)
     scores = score_members(logits, model.calibration.temperature, images.labels)
     record: dict[str, Any] = {
         "event": "evaluate",
         "model": f"{model.name}/{directory.resolve().name}",
-        "digest": digest((directory / "model.safetensors").read_bytes()),
+        "digest": named,
         "split": split,
         "n": len(images),
         "accuracy": [entry.accuracy for entry in scores],
@@ -134,8 +136,7 @@ def evaluate(
         twin = score(mean_probabilities(logits_of_baseline[None]), images.labels)
         record["baseline"] = twin.accuracy
         print(_line("baseline", twin))
-    if destination is not None:
-        logs.append(destination, record)
+    logs.append_all(destinations, record)
     if labels_out is not None:
         count = members or model.default_members
         answers = mean_probabilities(logits[:count], model.calibration.temperature[count - 1])
@@ -143,15 +144,17 @@ def evaluate(
         labels_out.write_text("".join(lines), encoding="utf-8")
 
 
-def run_log(provenance: Mapping[str, Any]) -> Path:
-    """The log of the run that made a model. Raises ValueError outside of a checkout that has it."""
-    run = provenance.get("run")
-    path = RUNS / f"{run}.jsonl"
-    if not (isinstance(run, str) and NAME.fullmatch(run) and path.exists()):
+def reading_logs(model_digest: str, extra: Path | None) -> list[Path]:
+    """Where a reading of the test images by a model is noted. Raises ValueError where that is nowhere."""
+    # An absent folder has no logs: the package may be installed without its checkout.
+    found = [path for path in sorted(RUNS.glob("*.jsonl")) if logs.exports(path, model_digest)]
+    if extra is not None:
+        found.append(extra)
+    if not found:
         raise ValueError(
-            "a reading of the test images is logged, and here is no log of the run: name one with --log"
+            "a reading of the test images is logged, and no log in runs/ is of this model: name one with --log"
         )
-    return path
+    return found
 
 
 def _line(name: str, entry: Score) -> str:

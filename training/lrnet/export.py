@@ -25,9 +25,9 @@ from lrnet import log as logs
 from lrnet import reference
 from lrnet.calibrate import mean_probabilities
 from lrnet.card import card
-from lrnet.checkpoint import load_discrete, load_float, load_json, load_record
+from lrnet.checkpoint import load_discrete, load_float, load_json, load_record, logs_of
 from lrnet.discrete import DiscreteNetwork
-from lrnet.evaluate import Score, run_log, score, score_members
+from lrnet.evaluate import Score, score, score_members
 from lrnet.format import NAME, Calibration, Check, Model, digest, read, write
 from lrnet.networks import FloatNetwork, discrete_forward
 from lrnet.onnx import baseline_logits, to_image, to_onnx
@@ -67,7 +67,7 @@ def export(
     """Writes the model version `out`, models/NAME/VERSION, of a finished training, whole or not at all.
 
     `default_members` of the members answer a request that asks for no number; all of them by default. The test
-    images are read for the card, and that is noted in `log`, by default the run's own.
+    images are read for the card, and that is noted in the training's log, and in `log` too where it is given.
 
     Raises ExportError for a version that exists, and for any difference between what must be equal;
     CheckpointError, DataError, OSError.
@@ -83,7 +83,7 @@ def export(
     if not 1 <= (default_members or members) <= members:
         raise ExportError(f"default members are 1 to {members}, not {default_members}")
     record = trained.record
-    destination = log or run_log({"run": record["name"]})
+    destinations = logs_of(checkpoint, record, log)
     held_out = datasets.read_training(record["data"], data, record["held_out_n"])[1]
     test = datasets.read_test(record["data"], data)
 
@@ -100,13 +100,13 @@ def export(
     )
     file = write(model)
     figures = model.provenance["figures"]["test"]
-    logs.append(
-        destination,
+    made = {"model": f"{name}/{out.name}", "digest": digest(file)}
+    # The reading has happened, whatever becomes of the version.
+    logs.append_all(
+        destinations,
         {
-            "event": "export",
-            "model": f"{name}/{out.name}",
-            "digest": digest(file),
-            "split": "test",
+            "event": "test",
+            **made,
             "n": figures["n"],
             "accuracy": [entry["accuracy"] for entry in figures["members"]],
             "baseline": figures["baseline"]["accuracy"],
@@ -122,6 +122,7 @@ def export(
             "README.md": card(read(file), out.name, len(file), len(baseline), len(rows)).encode(),
         },
     )
+    logs.append_all(destinations, {"event": "export", **made})
 
 
 def check_images(held_out: NDArray[np.uint8], seed: int) -> NDArray[np.uint8]:
@@ -140,7 +141,8 @@ def provenance(
     record = trained.record
     return {
         "run": record["name"],
-        "command": record["command"],
+        # In order: training, and the calibration that was made after it, if one was.
+        "commands": [record[key] for key in ("command", "calibration_command") if key in record],
         "seed": record["seed"],
         "hardware": record["hardware"],
         "versions": record["versions"],

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from lrnet import checkpoint, log
-from lrnet.calibrate import accuracy, fit_temperature, mean_probabilities
+from lrnet.calibrate import accuracy, fit_temperatures, mean_probabilities
 from lrnet.data import Split, read_test
 from lrnet.job import Job, hardware, versions
 from lrnet.members import Chosen, Member, choose, draw, logits_of
@@ -25,9 +25,7 @@ def finish(job: Job, network: StochasticNetwork, command: str, began: float) -> 
     run = job.run
     chosen = choose(_candidates(job, network), run.members.count, job.held_out)
     checkpoint.save_members(job.folder, chosen.members)
-    temperatures = [
-        fit_temperature(chosen.logits[:k], job.held_out.labels) for k in range(1, len(chosen.members) + 1)
-    ]
+    temperatures = fit_temperatures(chosen.logits, job.held_out.labels)
     twin = checkpoint.load_float(job.folder).to(job.device)
     held_out = _figures(
         chosen.logits,
@@ -48,6 +46,7 @@ def finish(job: Job, network: StochasticNetwork, command: str, began: float) -> 
             "data": run.data,
             "seed": run.seed,
             "command": command,
+            "log": str(job.log.resolve()),
             "hardware": hardware(job.device),
             "versions": dict(versions()),
             "threads": torch.get_num_threads(),

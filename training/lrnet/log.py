@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,3 +15,15 @@ def append(path: Path, record: Mapping[str, object]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a", encoding="utf-8") as file:
         file.write(line + "\n")
+
+
+def append_all(paths: Iterable[Path], record: Mapping[str, object]) -> None:
+    """Adds the same line to several logs, once to each."""
+    for path in dict.fromkeys(each.resolve() for each in paths):
+        append(path, record)
+
+
+def exports(path: Path, model_digest: str) -> bool:
+    """Whether a log says that the model of this digest was exported."""
+    events = map(json.loads, path.read_text(encoding="utf-8").splitlines())
+    return any(event["event"] == "export" and event.get("digest") == model_digest for event in events)

@@ -42,7 +42,7 @@ def model() -> Model:
     }
     provenance = {
         "run": "tiny",
-        "command": "lrnet train tiny.toml",
+        "commands": ["lrnet train tiny.toml"],
         "seed": 7,
         "hardware": "A Processor, 2 threads",
         "versions": {"python": "3.11.7", "torch": "2.15.0"},
@@ -99,7 +99,7 @@ def test_what_made_the_model_stands_there(model: Model) -> None:
     text = "\n".join(lines(model))
     for part in (
         "# tiny, version 3",
-        "| command | `lrnet train tiny.toml` |",
+        "| commands | `lrnet train tiny.toml` |",
         "| seed | 7 |",
         "| hardware | A Processor, 2 threads, 1,234 s |",
         "| versions | python 3.11.7, torch 2.15.0 |",
@@ -128,3 +128,13 @@ def test_the_reason_for_the_default_number_of_members_is_what_was_measured(
     model: Model, members: int, reason: str
 ) -> None:
     assert reason in "\n".join(lines(dataclasses.replace(model, default_members=members)))
+
+
+def test_a_calibration_after_training_is_named_with_what_had_been_read_by_then(model: Model) -> None:
+    provenance = {**model.provenance, "commands": ["lrnet train tiny.toml", "lrnet calibrate CHECKPOINT"]}
+    text = "\n".join(lines(dataclasses.replace(model, provenance=provenance)))
+    assert "| commands | `lrnet train tiny.toml`, then `lrnet calibrate CHECKPOINT` |" in text
+    assert (
+        "fitted again by `lrnet calibrate CHECKPOINT`, after training had ended and the test images" in text
+    )
+    assert "fitted again" not in "\n".join(lines(model))

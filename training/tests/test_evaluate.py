@@ -19,7 +19,6 @@ from lrnet.evaluate import (
     evaluate,
     read_model,
     read_split,
-    run_log,
     score,
     score_members,
 )
@@ -93,9 +92,23 @@ def test_a_count_of_members_that_cannot_be_is_refused(exported: Path, members: i
 
 def test_test_images_are_not_read_without_a_log(exported: Path) -> None:
     with pytest.raises(ValueError, match="--log"):
-        run_log({"run": "no-such-run"})
-    with pytest.raises(ValueError, match="--log"):
-        run_log({"run": "../runs/digits"})
+        evaluate(exported, data=None, split="test")
+
+
+def test_a_reading_goes_to_the_log_that_names_the_export_and_to_the_one_beside_it(
+    exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs, beside = tmp_path / "runs", tmp_path / "beside.jsonl"
+    runs.mkdir()
+    export_ = (exported.parents[2] / "digits.jsonl").read_text().splitlines()[-1]
+    (runs / "digits.jsonl").write_text(export_ + "\n")
+    (runs / "other.jsonl").write_text(export_.replace("digest", "nothing") + "\n")
+    monkeypatch.setattr("lrnet.evaluate.RUNS", runs)
+    evaluate(exported, data=None, split="test", members=1)
+    evaluate(exported, data=None, split="test", members=1, log=beside)
+    assert len((runs / "digits.jsonl").read_text().splitlines()) == 3
+    assert len((runs / "other.jsonl").read_text().splitlines()) == 1
+    assert beside.read_text() == (runs / "digits.jsonl").read_text().splitlines()[-1] + "\n"
 
 
 def test_a_baseline_that_is_not_the_one_named_is_refused(exported: Path, tmp_path: Path) -> None:

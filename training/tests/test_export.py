@@ -18,6 +18,7 @@ from lrnet.data import read_test, read_training
 from lrnet.discrete import DiscreteNetwork
 from lrnet.evaluate import read_model
 from lrnet.export import ExportError, Trained, check_images, export, prove, write_version
+from lrnet.format import digest
 from lrnet.networks import discrete_forward
 from lrnet.onnx import baseline_logits, to_image
 
@@ -82,8 +83,30 @@ def test_the_same_checkpoint_gives_the_same_bytes(trained: Path, exported: Path,
 
 
 def test_the_reading_of_the_test_images_is_logged(exported: Path) -> None:
-    (line,) = map(json.loads, (exported.parents[2] / "digits.jsonl").read_text().splitlines())
-    assert (line["event"], line["model"], line["split"], line["n"]) == ("export", "digits/1", "test", 359)
+    reading, export_ = map(json.loads, (exported.parents[2] / "digits.jsonl").read_text().splitlines())
+    assert (reading["event"], reading["model"], reading["n"]) == ("test", "digits/1", 359)
+    assert (export_["event"], export_["model"]) == ("export", "digits/1")
+    assert reading["digest"] == export_["digest"] == digest((exported / "model.safetensors").read_bytes())
+
+
+def test_a_log_that_is_named_is_one_beside_the_trainings_own(trained: Path, exported: Path) -> None:
+    added = (exported.parents[2] / "digits.jsonl").read_text().splitlines()
+    own = (trained.parent / "digits.jsonl").read_text().splitlines()
+    assert set(added) <= set(own)
+    assert json.loads(own[0])["event"] == "start"
+
+
+def test_an_export_that_fails_after_the_reading_is_logged_as_a_reading_alone(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object) -> None:
+        raise ExportError("differs")
+
+    monkeypatch.setattr("lrnet.export.prove", fails)
+    log = tmp_path / "log.jsonl"
+    with pytest.raises(ExportError, match="differs"):
+        export(trained, tmp_path / "models" / "digits" / "1", data=None, log=log)
+    assert [json.loads(line)["event"] for line in log.read_text().splitlines()] == ["test"]
 
 
 def test_the_figures_are_those_that_training_measured_with_pytorch(trained: Path, exported: Path) -> None:
