@@ -1,3 +1,4 @@
+import type { IncomingMessage } from 'node:http'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { type ErrorData, XnordError } from '../errors.ts'
 import type { Row, ServedModel } from '../serving/types.ts'
@@ -33,7 +34,12 @@ export async function readUploads(
   context: HttpContext,
 ): Promise<readonly Upload[]> {
   const take = holdBody(request, reply, context, context.config.maxBodyBytes)
-  if (request.isMultipart()) return readParts(request, context, take)
+  if (request.isMultipart()) {
+    return Promise.race([
+      readParts(request, context, take),
+      overflow(request.raw, context.config.maxBodyBytes),
+    ])
+  }
   if (request.body === undefined) throw new XnordError('FILE_MISSING', 'The request has no body.')
   const { kind, stream } = request.body as RawBody
   if (kind === 'pixels') return splitPixels(await readAll(stream, context.config.maxBodyBytes, take), model)
@@ -65,6 +71,24 @@ async function readParts(
   if (uploads.length === 0)
     throw new XnordError('FILE_MISSING', 'The multipart body has no part that is a file.')
   return uploads
+}
+
+/**
+ * Settles only when more bytes have arrived than the limit, whatever they are: the multipart parser drops the rest of a
+ * file that is too large, and what comes before the first part, without a word.
+ *
+ * @throws BODY_TOO_LARGE
+ */
+function overflow(request: IncomingMessage, limit: number): Promise<never> {
+  return new Promise((_resolve, reject) => {
+    let bytes = 0
+    request.on('data', function count(chunk: Buffer) {
+      bytes += chunk.length
+      if (bytes <= limit) return
+      request.off('data', count)
+      reject(bodyTooLarge(limit))
+    })
+  })
 }
 
 /** The multipart parser throws plain errors for what it cannot read. */

@@ -131,6 +131,25 @@ test('a multipart body that grows over the limit is refused as it arrives', asyn
   await untilMetric(app, 'xnord_held_bytes', 0)
 })
 
+for (const [name, start] of [
+  ['a file', '--boundary-of-the-test\r\nContent-Disposition: form-data; name="a"; filename="b"\r\n\r\n'],
+  ['what comes before the first part', 'x'],
+] as const) {
+  test(`a multipart body in which ${name} never ends is refused, and its connection ended`, async t => {
+    const config = { maxFileBytes: 1000, maxBodyBytes: 100_000, requestSeconds: 2 }
+    const { app } = await testApp(t, { config })
+    const socket = connect(await listen(app), '127.0.0.1').on('error', () => {})
+    const chunk = (text: string) => socket.write(`${text.length.toString(16)}\r\n${text}\r\n`)
+    socket.write(head('chunked'))
+    chunk(start)
+    const sending = setInterval(chunk, 5, 'x'.repeat(10_000))
+    t.teardown(() => clearInterval(sending))
+    t.match(await received(socket, 'BODY_TOO_LARGE'), /^HTTP\/1.1 413 /)
+    await untilMetric(app, 'xnord_held_bytes', 0)
+    if (!socket.closed) await new Promise(resolve => socket.resume().once('close', resolve))
+  })
+}
+
 for (const [name, text] of [
   ['headers', 'GET /models HTTP/1.1\r\nHost'],
   ['a body', `${head(100, 'image/png')}the first bytes`],
