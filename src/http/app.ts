@@ -16,6 +16,7 @@ import { modelRoutes } from './routes/models.ts'
 import { healthRoutes } from './routes/v2-health.ts'
 import { inferRoutes } from './routes/v2-infer.ts'
 import { metadataRoutes } from './routes/v2-models.ts'
+import { timeouts } from './timeouts.ts'
 
 export interface AppOptions {
   readonly service: Service
@@ -39,7 +40,6 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   }
   metrics.watch(service, context.heldBytes)
 
-  const requestTimeout = config.requestSeconds * 1000
   const app = Fastify({
     ...(log !== undefined && { loggerInstance: log }),
     // Two lines a request cost more than a small answer.
@@ -48,12 +48,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
     }),
     genReqId: newRequestId,
     bodyLimit: config.maxBodyBytes,
-    requestTimeout,
-    // Node exchanges the two limits where that of the headers is the longer one.
-    http: {
-      headersTimeout: Math.min(requestTimeout, 60_000),
-      connectionsCheckingInterval: Math.min(requestTimeout / 2, 30_000),
-    },
+    ...timeouts(config.requestSeconds),
     // What still arrives on open connections while the server closes is answered as ever; serving refuses what it cannot take.
     return503OnClosing: false,
     routerOptions: { maxParamLength: 256 },
