@@ -32,7 +32,7 @@ if (!existsSync(stampFile) || readFileSync(stampFile, 'utf8') !== wanted) {
 }
 run(join(scripts, 'python'), ['-m', 'ruff', 'check', '.'])
 run(join(scripts, 'python'), ['-m', 'ruff', 'format', '--check', '.'])
-run(join(scripts, 'python'), ['-m', 'pytest', '-q', ...process.argv.slice(2)])
+run(join(scripts, 'python'), ['-m', 'pytest', ...process.argv.slice(2)])
 
 /** Runs a program in training/ with its output passed through; ends the tests if it fails. */
 function run(program: string, parameters: readonly string[]): void {
