@@ -8,6 +8,7 @@ import type { Metrics } from './metrics.ts'
 import { answerClientError } from './plugins/client-error.ts'
 import { endConnectionsOnClose } from './plugins/closing.ts'
 import { answerErrors, inferenceStyle, newRequestId, problemStyle, sendError } from './plugins/errors.ts'
+import { readIntegers } from './plugins/integers.ts'
 import { addOpenapi } from './plugins/openapi.ts'
 import { page } from './plugins/page.ts'
 import { classifyRoutes } from './routes/classify.ts'
@@ -52,8 +53,8 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
     // What still arrives on open connections while the server closes is answered as ever; serving refuses what it cannot take.
     return503OnClosing: false,
     routerOptions: { maxParamLength: 256 },
-    // Parameters that do not exist are mistakes of the caller, not to be dropped; one value is never taken for a list.
-    ajv: { customOptions: { removeAdditional: false, coerceTypes: true } },
+    // Parameters that do not exist are mistakes of the caller, not to be dropped; and no value is taken for another.
+    ajv: { customOptions: { removeAdditional: false, coerceTypes: false } },
     frameworkErrors: (thrown, request, reply) => {
       sendError(toXnordError(thrown, problemStyle.invalidBody), request, reply, problemStyle)
     },
@@ -67,6 +68,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
     reply.header('x-content-type-options', 'nosniff')
   })
   endConnectionsOnClose(app)
+  readIntegers(app)
 
   answerErrors(app, problemStyle)
   await addOpenapi(app)

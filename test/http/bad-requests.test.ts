@@ -178,6 +178,18 @@ test('bad requests are refused before serving is asked, and leave nothing held',
   }
 })
 
+test('an integer of a query has one form', async t => {
+  const { app } = await testApp(t)
+  const statusOf = async (query: string) =>
+    (await app.inject({ ...image, url: `/predict?${query}` })).statusCode
+  for (const value of ['0x2', '1e0', '%201', '1%20', '02', '%2B2', '2.0', 'true', 'null', '9'.repeat(16)]) {
+    t.equal(await statusOf(`members=${value}`), 400, value)
+  }
+  t.equal(await statusOf('version=02'), 400)
+  t.equal(await statusOf('version=2&members=2&top=1&deadline=3600000'), 200)
+  t.equal((await app.inject({ ...image, url: '/predict?model=2' })).json().code, 'MODEL_UNKNOWN')
+})
+
 test('an empty part is a row of its own, for serving to refuse', async t => {
   const { app, requests } = await testApp(t)
   await app.inject({ ...multipart([{ filename: 'a.png', content: '' }]), url: '/predict' })

@@ -178,6 +178,10 @@ const bad: Readonly<Record<string, readonly [payload: unknown, status: number, c
     400,
     'TENSOR_INVALID',
   ],
+  'members that are true': [{ inputs: [flat], parameters: { members: true } }, 400, 'TENSOR_INVALID'],
+  'members as text': [{ inputs: [flat], parameters: { members: '2' } }, 400, 'TENSOR_INVALID'],
+  'an id that is a number': [{ id: 5, inputs: [flat] }, 400, 'TENSOR_INVALID'],
+  'a shape as text': [{ inputs: [{ ...flat, shape: ['1', 2, 2, 1] }] }, 400, 'TENSOR_INVALID'],
   'no members': [{ inputs: [flat], parameters: { members: 0 } }, 400, 'TENSOR_INVALID'],
 }
 
@@ -235,10 +239,10 @@ test('infer refuses binary tensors by name', async t => {
 test('infer refuses unknown models, unknown versions and versions that are no numbers', async t => {
   const { app } = await testApp(t)
   const codes: string[] = []
-  for (const path of ['other', 'shapes/versions/9', 'shapes/versions/x']) {
+  for (const path of ['other', 'shapes/versions/9', 'shapes/versions/x', 'shapes/versions/02']) {
     codes.push((await app.inject(infer({ inputs: [flat] }, `/v2/models/${path}/infer`))).json().code)
   }
-  t.same(codes, ['MODEL_UNKNOWN', 'VERSION_UNKNOWN', 'PARAMETER_INVALID'])
+  t.same(codes, ['MODEL_UNKNOWN', 'VERSION_UNKNOWN', 'PARAMETER_INVALID', 'PARAMETER_INVALID'])
 })
 
 test("what serving refuses has the protocol's form of error, and Retry-After", async t => {
