@@ -236,6 +236,33 @@ test('infer refuses binary tensors by name', async t => {
   t.match(answer.json(), { code: 'TENSOR_INVALID', error: /binary/ })
 })
 
+test('infer refuses by name what would change the form of its outputs', async t => {
+  const { app, requests } = await testApp(t)
+  const label = (parameters: object) => ({ inputs: [flat], outputs: [{ name: 'label', parameters }] })
+  for (const [name, payload] of [
+    ['binary_data', label({ binary_data: true })],
+    ['classification', label({ classification: 3 })],
+    ['binary_data_output', { inputs: [flat], parameters: { binary_data_output: true } }],
+  ] as const) {
+    const answer = await app.inject(infer(payload))
+    t.equal(answer.statusCode, 400)
+    t.match(answer.json(), { code: 'TENSOR_INVALID', error: new RegExp(`parameter ${name} `) })
+  }
+  t.equal(requests.length, 0)
+})
+
+test('infer takes the same parameters where they ask for nothing', async t => {
+  const { app } = await testApp(t)
+  const answer = await app.inject(
+    infer({
+      parameters: { binary_data_output: false },
+      inputs: [flat],
+      outputs: [{ name: 'label', parameters: { binary_data: false, classification: 0 } }],
+    }),
+  )
+  t.equal(answer.statusCode, 200)
+})
+
 test('infer refuses unknown models, unknown versions and versions that are no numbers', async t => {
   const { app } = await testApp(t)
   const codes: string[] = []

@@ -9,7 +9,7 @@ import { measure } from '../plugins/measure.ts'
 import { inferenceErrorResponse } from '../schemas/problem.ts'
 import type { InferRequest, InferResponse, ModelPath } from '../schemas/v2.ts'
 import { readInput } from '../v2/input.ts'
-import { outputNames, writeOutput } from '../v2/outputs.ts'
+import { outputNames, refuseExtensions, writeOutput } from '../v2/outputs.ts'
 import { modelPaths } from './v2-models.ts'
 
 /** Of JSON: twice what the protocol itself needs. */
@@ -84,6 +84,7 @@ async function infer(
   const { body } = request
   const model = request.model!
   const names = outputNames(body.outputs)
+  refuseExtensions(body)
   const rows = readInput(body.inputs[0]!, model, {
     maxFileBytes: config.maxFileBytes,
     maxPixelBytes: config.maxJsonBytes,

@@ -61,6 +61,29 @@ export function outputNames(asked: InferRequest['outputs']): readonly string[] {
   return names
 }
 
+/**
+ * Extensions of the protocol that would change the form of the answer: a client that asks for one cannot read another.
+ *
+ * @throws TENSOR_INVALID
+ */
+export function refuseExtensions({ parameters, outputs = [] }: InferRequest): void {
+  const asked: Readonly<Record<string, unknown>> = { ...parameters }
+  if (asked.binary_data_output === true) throw notOffered('binary_data_output')
+  for (const { name, parameters } of outputs) {
+    const asked: Readonly<Record<string, unknown>> = { ...parameters }
+    if (asked.binary_data === true) throw notOffered(`binary_data of the output ${JSON.stringify(name)}`)
+    if ('classification' in asked && asked.classification !== 0)
+      throw notOffered(`classification of the output ${JSON.stringify(name)}`)
+  }
+}
+
+function notOffered(parameter: string): XnordError {
+  return new XnordError(
+    'TENSOR_INVALID',
+    `The parameter ${parameter} is not offered; tensors are given as JSON.`,
+  )
+}
+
 /** One output tensor over all rows, flat. */
 export function writeOutput(
   name: string,
