@@ -55,6 +55,33 @@ export async function readAll(stream: Readable, limit: number, take: Take): Prom
   return Buffer.concat(chunks, length)
 }
 
+/**
+ * The body, if it has arrived by then.
+ *
+ * @param deadline milliseconds on the clock of `performance.now()`
+ * @param reading has to end by itself when the connection closes
+ * @throws DEADLINE_EXCEEDED, and whatever `reading` throws
+ */
+export async function arrivedBy<T>(
+  deadline: number,
+  request: FastifyRequest,
+  reading: Promise<T>,
+): Promise<T> {
+  let timer: NodeJS.Timeout | undefined
+  const tooLate = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => {
+      reject(new XnordError('DEADLINE_EXCEEDED', 'The deadline passed before the body had arrived.'))
+      // While it is being read the rest of the body cannot be thrown away; once that ends, it can.
+      reading.catch(() => request.raw.resume())
+    }, deadline - performance.now())
+  })
+  try {
+    return await Promise.race([reading, tooLate])
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
 export function bodyTooLarge(limit: number): XnordError {
   return new XnordError('BODY_TOO_LARGE', `At most ${limit} bytes are taken.`)
 }

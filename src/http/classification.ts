@@ -2,6 +2,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import { type ErrorData, XnordError } from '../errors.ts'
 import type { PredictRequest, Row, RowAnswer, RowTimes, ServedModel, Service } from '../serving/types.ts'
 import { type RowWriter, writeError } from './answers.ts'
+import { arrivedBy } from './body.ts'
 import { clientGone } from './client-gone.ts'
 import type { HttpContext } from './context.ts'
 import type { Metrics } from './metrics.ts'
@@ -32,13 +33,15 @@ export async function answerRows(
   request.model = model
   const top = topOf(query.top, model)
   const signal = clientGone(reply)
-  const uploads = await readUploads(request, reply, model, context)
+  const deadline = query.deadline === undefined ? undefined : request.receivedAt + query.deadline
+  const reading = readUploads(request, reply, model, context)
+  const uploads = await (deadline === undefined ? reading : arrivedBy(deadline, request, reading))
   const answers = await ask(service, uploads, {
     model,
     members: query.members ?? model.defaultMembers,
     baseline: variant.baseline,
     signal,
-    ...(query.deadline !== undefined && { deadline: request.receivedAt + query.deadline }),
+    ...(deadline !== undefined && { deadline }),
   })
 
   const started = performance.now()

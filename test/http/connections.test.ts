@@ -131,6 +131,27 @@ test('a multipart body that grows over the limit is refused as it arrives', asyn
   await untilMetric(app, 'xnord_held_bytes', 0)
 })
 
+for (const [name, type, start] of [
+  ['an image', 'image/png', 'the first bytes'],
+  ['a multipart body', headers['content-type'], payload.subarray(0, 200).toString()],
+] as const) {
+  test(`${name} that has not arrived by its deadline is refused, its rest discarded, and the connection serves on`, async t => {
+    const { app, requests } = await testApp(t)
+    const socket = connect(await listen(app), '127.0.0.1')
+    const length = start.length + 10_000_000
+    socket.write(head(length, type).replace('/predict', '/predict?deadline=100') + start)
+    const answer = await received(socket, '}')
+    t.match(answer, /^HTTP\/1.1 503 /)
+    t.match(answer, /"code":"DEADLINE_EXCEEDED"/)
+    await untilMetric(app, 'xnord_held_bytes', 0)
+    socket.write('x'.repeat(10_000_000))
+    socket.write('GET /v2/health/live HTTP/1.1\r\nHost: localhost\r\n\r\n')
+    t.match(await received(socket, '}'), /^HTTP\/1.1 200 /)
+    socket.destroy()
+    t.equal(requests.length, 0)
+  })
+}
+
 for (const [name, start] of [
   ['a file', '--boundary-of-the-test\r\nContent-Disposition: form-data; name="a"; filename="b"\r\n\r\n'],
   ['what comes before the first part', 'x'],
