@@ -73,6 +73,16 @@ def test_float_weights_become_the_nearest_values() -> None:
     assert distribution.most_probable().flatten().tolist() == [1, -1, 1, 0]
 
 
+def test_a_float_weight_has_the_probabilities_that_its_distances_give() -> None:
+    distribution = WeightDistribution("ternary", (1, 2, 1, 1))
+    # Scaled to a mean square of 1 they are 0.5 and √1.75; exp(-4 d²) of the distances 1.5, 0.5 and 0.5 is
+    # 0.0001234, 0.3678794 and 0.3678794.
+    distribution.start_from(torch.tensor([1.0, 7**0.5]).view(1, 2, 1, 1))
+    assert distribution.probabilities()[:, 0, 0].flatten().tolist() == pytest.approx(
+        [0.00016771, 0.49991614, 0.49991614], rel=1e-3
+    )
+
+
 def test_a_channel_of_zeros_becomes_zeros() -> None:
     distribution = WeightDistribution("ternary", (1, 4, 1, 1))
     distribution.start_from(torch.zeros(1, 4, 1, 1))
