@@ -17,8 +17,9 @@ from typing import Any
 import numpy as np
 import safetensors.numpy
 from numpy.typing import NDArray
-from safetensors import SafetensorError
 
+from lrnet import strict_json
+from lrnet.container import METADATA, read_container
 from lrnet.discrete import DiscreteNetwork, Input, Operation
 from lrnet.graph import Shape, value_shapes
 from lrnet.tensors import from_tensors, parts, to_tensors
@@ -109,15 +110,12 @@ def read(data: bytes) -> Model:
     """The model in a file's bytes. Raises FormatError, naming the first thing wrong."""
     try:
         digest(data)
-        length = int.from_bytes(data[:8], "little")
-        metadata = json.loads(data[8 : 8 + length])["__metadata__"]
-        _same_names("__metadata__", metadata, ("xnord", "digest"))
-        tensors = safetensors.numpy.load(data)
-        described = json.loads(metadata["xnord"], parse_constant=_refuse_constant)
-        return _model(described, tensors)
+        metadata, tensors = read_container(data)
+        _same_names(METADATA, metadata, ("xnord", "digest"))
+        return _model(strict_json.parse(metadata["xnord"], "xnord"), tensors)
     except FormatError:
         raise
-    except (*_WRONG_SHAPE, SafetensorError, RecursionError) as error:
+    except _WRONG_SHAPE as error:
         raise FormatError(f"{type(error).__name__}: {error}") from error
 
 
@@ -205,7 +203,9 @@ def _model(described: Mapping[str, Any], tensors: dict[str, NDArray[np.generic]]
     named = isinstance(name, str) and NAME.fullmatch(name) is not None
     _require(named, "name: it matches [a-z0-9][a-z0-9._-]{0,63}")
     _require(isinstance(described["provenance"], dict), "provenance: it is an object")
+    _same_names("input", described["input"], ("height", "width", "channels", "resize"))
     image = Input(**described["input"])
+    _require(isinstance(described["graph"], list), "graph: it is a list")
     graph = tuple(_operation(entry) for entry in described["graph"])
     for integer in (image.height, image.width, image.channels):
         _integer("input", integer, 1, 1024)
@@ -247,6 +247,7 @@ def _operation(entry: Mapping[str, Any]) -> Operation:
 
 
 def _labels(labels: list[str], classes: int) -> tuple[str, ...]:
+    _require(isinstance(labels, list), "labels: they are a list")
     _require(len(labels) == classes == len(set(labels)), "labels: one a class, all different")
     _require(all(isinstance(label, str) for label in labels), "labels: each is a string")
     short = all(len(label.encode()) <= MAX_LABEL_BYTES for label in labels)
@@ -256,14 +257,16 @@ def _labels(labels: list[str], classes: int) -> tuple[str, ...]:
 
 def _calibration(described: Mapping[str, Any], members: int) -> Calibration:
     _same_names("calibration", described, ("temperature", "split", "n"))
-    temperature = tuple(float(value) for value in described["temperature"])
+    temperature = described["temperature"]
     _require(
-        len(temperature) == members and all(0 < value < np.inf for value in temperature),
-        "calibration.temperature: one positive number for each count of members",
+        isinstance(temperature, list)
+        and len(temperature) == members
+        and all(type(value) in (int, float) and 0 < value < np.inf for value in temperature),
+        "calibration.temperature: a list of one positive number for each count of members",
     )
     _require(isinstance(described["split"], str), "calibration.split: it is a string")
-    n = _integer("calibration.n", described["n"], 0, 2**53)
-    return Calibration(temperature, described["split"], n)
+    n = _integer("calibration.n", described["n"], 0, 2**53 - 1)
+    return Calibration(tuple(map(float, temperature)), described["split"], n)
 
 
 def _baseline(described: Mapping[str, Any] | None) -> str | None:
@@ -287,10 +290,6 @@ def _check_check(check: Check, image: Shape, operations: int, members: int, clas
             tensor is not None and tensor.dtype == dtype and tensor.shape == shape,
             f"check.{part}: it is {np.dtype(dtype)} {list(shape)}",
         )
-
-
-def _refuse_constant(name: str) -> None:
-    raise FormatError(f"xnord: JSON has no {name}")
 
 
 def _same_names(path: str, found: Mapping[str, object], wanted: Iterable[str]) -> None:

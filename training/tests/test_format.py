@@ -51,7 +51,19 @@ def rebuilt(
     describe(described)
     tensors = {name: tensor.copy() for name, tensor in safetensors.numpy.load(data).items()}
     change(tensors)
-    blank = safetensors.numpy.save(tensors, {"xnord": json.dumps(described), "digest": "0" * 64})
+    return sealed(safetensors.numpy.save(tensors, {"xnord": dumped(described), "digest": "0" * 64}))
+
+
+def dumped(described: dict[str, Any]) -> str:
+    text = json.dumps(described)
+    deep = described.get("provenance")
+    if isinstance(deep, dict) and isinstance(deep.get("deep"), Raw):
+        text = text.replace(json.dumps(deep["deep"]), deep["deep"])
+    return text
+
+
+def sealed(blank: bytes) -> bytes:
+    """A file whose digest is zeros, with the right one."""
     right = hashlib.sha256(blank).hexdigest().encode()
     return blank.replace(b'"digest":"' + b"0" * 64, b'"digest":"' + right, 1)
 
@@ -173,6 +185,15 @@ def test_a_header_of_another_length_is_refused(tiny_bytes: bytes, length: int, m
         read(length.to_bytes(8, "little") + tiny_bytes[8:])
 
 
+def nested(depth: int) -> Raw:
+    """Lists within lists, written out, since `json` itself stops at some depth."""
+    return Raw("[" * depth + "]" * depth)
+
+
+class Raw(str):
+    """JSON as it shall stand in the file."""
+
+
 def put(key: str, value: object) -> Callable[[dict[str, Any]], None]:
     """Sets an entry, its path written with dots."""
 
@@ -196,13 +217,18 @@ def put(key: str, value: object) -> Callable[[dict[str, Any]], None]:
         (put("labels", ["a", "a", "b", "c", "d"]), "labels"),
         (put("labels", ["a", "é" * 129, "b", "c", "d"]), "labels"),
         (put("labels", ["a", 1, "b", "c", "d"]), "labels"),
+        (put("labels", "abcde"), "labels: they are a list"),
+        (put("labels", dict.fromkeys("abcde")), "labels: they are a list"),
         (put("members", 0), "members"),
         (put("members", 65), "members"),
         (put("members", 2), "check.digest"),
         (put("members", True), "members"),
         (put("defaultMembers", 4), "defaultMembers"),
         (put("input.height", 0), "input"),
-        (put("input.height", 13.0), "input"),
+        (put("input.height", 13.5), "input"),
+        (put("input.height", True), "input"),
+        (put("input", {"height": 13, "width": 11, "channels": 3}), "input: .*resize.* is missing"),
+        (put("input", ["height", "width", "channels", "resize"]), "TypeError"),
         (put("input.resize", "tile"), "resize"),
         (put("input.depth", 1), "depth"),
         (put("graph", []), "graph"),
@@ -220,7 +246,18 @@ def put(key: str, value: object) -> Callable[[dict[str, Any]], None]:
         (put("graph.5.name", "last"), "logits"),
         (put("calibration.temperature", [1, 1]), "temperature"),
         (put("calibration.temperature", [1, 1, 0]), "temperature"),
+        (put("calibration.temperature", ["1", "1", "1"]), "temperature"),
+        (put("calibration.temperature", [True, True, True]), "temperature"),
+        (put("calibration.temperature", "111"), "temperature"),
+        (put("calibration.temperature", {"1": 1, "2": 1, "3": 1}), "temperature"),
         (put("calibration.n", -1), "calibration.n"),
+        (put("calibration.n", 2**53), "calibration.n"),
+        (put("graph", {}), "graph"),
+        (put("provenance.words", "\ud800"), "surrogate"),
+        (put("provenance.\udfff", 1), "surrogate"),
+        (put("provenance.__proto__", 1), "__proto__"),
+        (put("provenance.deep", nested(31)), "deeper than 32"),
+        (put("provenance.deep", nested(100_000)), "deeper than 32"),
         (put("baseline", {"sha256": "ab"}), "baseline"),
         (put("provenance", None), "provenance"),
         (put("provenance.seed", float("nan")), "NaN"),
@@ -231,6 +268,101 @@ def test_a_description_that_breaks_a_rule_is_refused(
 ) -> None:
     with pytest.raises(FormatError, match=message):
         read(rebuilt(tiny_bytes, describe=change))
+
+
+@pytest.mark.parametrize("text", ["13.0", "1.3e1", "130e-1"])
+def test_an_integer_may_be_written_as_any_number_that_is_one(tiny_bytes: bytes, text: str) -> None:
+    assert read(described_as(tiny_bytes, '"height": 13,', f'"height": {text},')).network.input.height == 13
+
+
+def test_a_key_that_is_there_twice_is_refused(tiny_bytes: bytes) -> None:
+    with pytest.raises(FormatError, match="twice"):
+        read(described_as(tiny_bytes, '"height": 13,', '"height": 13, "height": 13,'))
+
+
+def test_nesting_of_32_is_read(tiny_bytes: bytes) -> None:
+    assert "deep" in read(rebuilt(tiny_bytes, describe=put("provenance.deep", nested(30)))).provenance
+
+
+def described_as(data: bytes, old: str, new: str) -> bytes:
+    """The file with other text in its description."""
+    header = header_of(data)["__metadata__"]
+    text = json.dumps(json.loads(header["xnord"]))
+    assert text.count(old) == 1
+    tensors = safetensors.numpy.load(data)
+    return sealed(safetensors.numpy.save(tensors, {"xnord": text.replace(old, new), "digest": "0" * 64}))
+
+
+def with_header(data: bytes, change: Callable[[str], str], body: bytes | None = None) -> bytes:
+    """The file with another header, its digest made right again."""
+    end = 8 + int.from_bytes(data[:8], "little")
+    named = header_of(data)["__metadata__"]["digest"]
+    text = change(data[8:end].decode().replace(named, "0" * 64)).encode()
+    return sealed(len(text).to_bytes(8, "little") + text + (data[end:] if body is None else body))
+
+
+def test_a_header_that_is_only_written_otherwise_is_read(tiny_bytes: bytes) -> None:
+    assert read(with_header(tiny_bytes, lambda text: text + "  ")).name == "tiny"
+    floats = with_header(tiny_bytes, lambda text: text.replace('"shape":[1,1,70,4]', '"shape":[1.0,1,7e1,4]'))
+    assert read(floats).name == "tiny"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda text: " " + text, "begin"),
+        (lambda text: text.replace('"dtype":"U8"', '"dtype":"U8","dtype":"U8"', 1), "twice"),
+        (lambda text: text.replace('"dtype":"U8"', '"dtype":"I8"', 1), "dtype"),
+        (lambda text: text.replace('"dtype":"U8"', '"dtype":"U8","more":1', 1), "dtype, shape"),
+        (lambda text: text.replace('"shape":[1,1,70,4]', '"shape":[1,1,70,true]'), "lengths"),
+        (lambda text: text.replace('"shape":[1,1,70,4]', '"shape":[1,1,70,5]'), "data_offsets"),
+        (lambda text: text.replace("{", '{"__proto__":1,', 1), "__proto__"),
+    ],
+)
+def test_a_header_that_breaks_a_rule_is_refused(
+    tiny_bytes: bytes, change: Callable[[str], str], message: str
+) -> None:
+    with pytest.raises(FormatError, match=message):
+        read(with_header(tiny_bytes, change))
+
+
+def test_bytes_before_numbers_of_four_bytes_are_refused(tiny_bytes: bytes) -> None:
+    header = header_of(tiny_bytes)
+    start = 8 + int.from_bytes(tiny_bytes[:8], "little")
+    metadata = header.pop("__metadata__")
+    swapped, body = {"__metadata__": metadata | {"digest": "0" * 64}}, b""
+    for name in sorted(header, key=lambda name: header[name]["dtype"] != "U8"):
+        first, end = header[name]["data_offsets"]
+        content = tiny_bytes[start + first : start + end]
+        swapped[name] = header[name] | {"data_offsets": [len(body), len(body) + len(content)]}
+        body += content
+    text = json.dumps(swapped, separators=(",", ":"))
+    with pytest.raises(FormatError, match="after a tensor of bytes"):
+        read(with_header(tiny_bytes, lambda _: text, body))
+
+
+@pytest.mark.parametrize(
+    "provenance",
+    [
+        {"__proto__": 1},
+        {"half": "\ud800"},
+        {"deep": json.loads("[" * 31 + "]" * 31)},
+        {1: 0, "1": 0},
+        {"x": 2e999},
+    ],
+)
+def test_what_the_server_refuses_is_not_written(provenance: dict[Any, Any]) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011 - UTF-8, JSON and the format each say it in words of their own
+        write(dataclasses.replace(tiny(), provenance=provenance))
+
+
+@pytest.mark.parametrize(
+    "calibration",
+    [Calibration((1.0, 1.0, True), "held-out", 8), Calibration((1.0,) * 3, "held-out", 2**53)],
+)
+def test_a_calibration_that_the_server_refuses_is_not_written(calibration: Calibration) -> None:
+    with pytest.raises(FormatError, match="calibration"):
+        write(dataclasses.replace(tiny(), calibration=calibration))
 
 
 def put_value(name: str, index: tuple[int, ...], value: float) -> Callable[[dict[str, Any]], None]:
