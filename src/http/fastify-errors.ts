@@ -1,5 +1,6 @@
 import type { FastifyError, FastifySchemaValidationError } from 'fastify'
 import { asXnordError, type ErrorCode, XnordError } from '../errors.ts'
+import { acceptedTypes } from './media-types.ts'
 
 /** Errors of Fastify, its plugins and the request's stream, under our codes. What is not here goes by its status. */
 const codes: Readonly<Record<string, ErrorCode>> = {
@@ -18,6 +19,9 @@ const codesByStatus: Readonly<Record<number, ErrorCode>> = {
   415: 'CONTENT_TYPE_UNSUPPORTED',
 }
 
+/** Routes that are choosy about types all take the same ones. */
+const typesTaken = `One of these is taken: ${acceptedTypes.join(', ')}.`
+
 /**
  * Any value thrown below a route, as one of our errors.
  *
@@ -30,7 +34,9 @@ export function toXnordError(thrown: unknown, body: ErrorCode): XnordError {
     return new XnordError(code, describe(thrown.validation[0]!), { cause: thrown })
   }
   const code = codes[thrown.code] ?? codeOfStatus(thrown.statusCode ?? 500)
-  return code === null ? asXnordError(thrown) : new XnordError(code, thrown.message, { cause: thrown })
+  if (code === null) return asXnordError(thrown)
+  const detail = code === 'CONTENT_TYPE_UNSUPPORTED' ? typesTaken : thrown.message
+  return new XnordError(code, detail, { cause: thrown })
 }
 
 function codeOfStatus(status: number): ErrorCode | null {

@@ -18,9 +18,6 @@ export interface RawBody extends UnreadBody {
   readonly kind: Row['kind']
 }
 
-export const imageTypes = ['image/png', 'image/jpeg', 'image/webp'] as const
-export const pixelType = 'application/octet-stream'
-
 /**
  * The rows of a request, in the order of its parts.
  *
@@ -66,7 +63,7 @@ async function readParts(
       uploads.push({ name, row: tooLarge ? bodyTooLarge(config.maxFileBytes).data : { kind: 'file', bytes } })
     }
   } catch (error) {
-    throw partError(error)
+    throw partError(error, config.maxFiles)
   }
   if (uploads.length === 0)
     throw new XnordError('FILE_MISSING', 'The multipart body has no part that is a file.')
@@ -92,8 +89,10 @@ function overflow(request: IncomingMessage, limit: number): Promise<never> {
 }
 
 /** The multipart parser throws plain errors for what it cannot read. */
-function partError(error: unknown): XnordError {
+function partError(error: unknown, maxFiles: number): XnordError {
   const known = toXnordError(error, 'BODY_MALFORMED')
+  if (known.code === 'TOO_MANY_PARTS')
+    return new XnordError(known.code, `At most ${maxFiles} files are taken.`)
   if (known.code !== 'INTERNAL') return known
   return new XnordError('BODY_MALFORMED', known.message, { cause: error })
 }

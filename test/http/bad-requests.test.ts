@@ -251,6 +251,22 @@ test('an upload refused for want of memory is counted', async t => {
   t.equal(await metric(app, 'xnord_refused_uploads_total'), 1)
 })
 
+test('a content type that is not taken is answered with those that are', async t => {
+  const { app } = await testApp(t)
+  const answer = await app.inject(body('application/json', '{}'))
+  t.equal(
+    answer.json().detail,
+    'One of these is taken: multipart/form-data, image/png, image/jpeg, image/webp, application/octet-stream.',
+  )
+})
+
+test('too many files are answered with how many are taken', async t => {
+  const { app } = await testApp(t, { config: { maxFiles: 2 } })
+  const part = { filename: 'a.png', content: 'a' }
+  const answer = await app.inject({ ...multipart([part, part, part]), url: '/predict' })
+  t.equal(answer.json().detail, 'At most 2 files are taken.')
+})
+
 test('an unknown address is ROUTE_UNKNOWN, and so is the wrong method', async t => {
   const { app } = await testApp(t)
   for (const request of [

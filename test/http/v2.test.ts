@@ -215,15 +215,16 @@ test('infer looks for the model before it reads the body', async t => {
   t.equal(answer.json().code, 'MODEL_UNKNOWN')
 })
 
-test('infer refuses an empty body with BODY_MALFORMED', async t => {
+test('infer says plainly that there is no body, whether one is announced or not', async t => {
   const { app } = await testApp(t)
-  const answer = await app.inject({
-    method: 'POST',
-    url: '/v2/models/shapes/infer',
-    headers: { 'content-type': 'application/json' },
-  })
-  t.equal(answer.statusCode, 400)
-  t.equal(answer.json().code, 'BODY_MALFORMED')
+  for (const headers of [{}, { 'content-type': 'application/json' }, { 'content-length': '0' }]) {
+    const answer = await app.inject({ method: 'POST', url: '/v2/models/shapes/infer', headers })
+    t.equal(answer.statusCode, 400)
+    t.strictSame(answer.json(), {
+      error: 'The request has no body; a JSON object with `inputs` is expected.',
+      code: 'TENSOR_INVALID',
+    })
+  }
 })
 
 test('infer refuses binary tensors by name', async t => {

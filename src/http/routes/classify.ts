@@ -3,10 +3,11 @@ import type { FastifyInstance } from 'fastify'
 import { writeComparison, writePrediction } from '../answers.ts'
 import { answerRows, type Variant } from '../classification.ts'
 import type { HttpContext } from '../context.ts'
+import { imageTypes, pixelType } from '../media-types.ts'
 import { measure } from '../plugins/measure.ts'
 import { PredictQuery, predictBody } from '../schemas/predict.ts'
 import { problemResponse } from '../schemas/problem.ts'
-import { imageTypes, pixelType, type RawBody } from '../uploads.ts'
+import type { RawBody } from '../uploads.ts'
 
 interface RouteVariant extends Variant {
   readonly path: string

@@ -35,10 +35,11 @@ export async function inferRoutes(app: FastifyInstance, context: HttpContext): P
   }
 
   async function readJson(request: FastifyRequest, reply: FastifyReply): Promise<void> {
-    if (request.body === undefined) return
+    if (request.body === undefined) throw noBody()
     const { stream } = request.body as UnreadBody
     const take = holdBody(request, reply, context, config.maxJsonBytes)
     const bytes = await readAll(stream, config.maxJsonBytes, take)
+    if (bytes.length === 0) throw noBody()
     if (isNestedDeeper(bytes, maxDepth)) {
       throw new XnordError('TENSOR_INVALID', `The JSON is nested more than ${maxDepth} deep.`)
     }
@@ -66,6 +67,10 @@ export async function inferRoutes(app: FastifyInstance, context: HttpContext): P
       (request, reply) => infer(request, reply, context),
     )
   }
+}
+
+function noBody(): XnordError {
+  return new XnordError('TENSOR_INVALID', 'The request has no body; a JSON object with `inputs` is expected.')
 }
 
 async function refuseBinaryTensors(request: FastifyRequest): Promise<void> {
