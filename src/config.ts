@@ -17,6 +17,9 @@ export interface Setting<T> {
 
 const MiB = 2 ** 20
 
+/** The share of `maxHeldBytes` that large bodies may fill; the rest is kept for small ones. */
+export const largeBodiesShare = 7 / 8
+
 /** Every setting there is. `docs/configuration.md` is generated from this table. */
 export const settings = {
   host: text({
@@ -91,7 +94,7 @@ export const settings = {
     range: [1, 2 ** 40],
     default: 256 * MiB,
     meaning:
-      'Bytes of request bodies held at one time, all requests together. What comes beyond is refused with 503.',
+      'Bytes of request bodies held at one time, all requests together; an eighth is kept for bodies up to 64 KiB. What comes beyond is refused with 503.',
   }),
   maxPixels: integer({
     variable: 'XNORD_MAX_PIXELS',
@@ -178,9 +181,9 @@ function contradictions(config: Config): readonly string[] {
   if (config.maxFileBytes > config.maxBodyBytes) {
     mistakes.push('XNORD_MAX_FILE_BYTES: must not exceed XNORD_MAX_BODY_BYTES')
   }
-  if (Math.max(config.maxBodyBytes, config.maxJsonBytes) > config.maxHeldBytes) {
+  if (Math.max(config.maxBodyBytes, config.maxJsonBytes) > config.maxHeldBytes * largeBodiesShare) {
     mistakes.push(
-      'XNORD_MAX_HELD_BYTES: must hold one body of XNORD_MAX_BODY_BYTES and one of XNORD_MAX_JSON_BYTES',
+      'XNORD_MAX_HELD_BYTES: seven eighths of it must hold one body of XNORD_MAX_BODY_BYTES, or one of XNORD_MAX_JSON_BYTES',
     )
   }
   return mistakes

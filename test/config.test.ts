@@ -84,8 +84,8 @@ test('limits that contradict each other are mistakes', t => {
   t.same(mistakes({ XNORD_MAX_FILE_BYTES: '2000', XNORD_MAX_BODY_BYTES: '1000' }), [
     'XNORD_MAX_FILE_BYTES: must not exceed XNORD_MAX_BODY_BYTES',
   ])
-  t.same(mistakes({ XNORD_MAX_HELD_BYTES: '1000' }), [
-    'XNORD_MAX_HELD_BYTES: must hold one body of XNORD_MAX_BODY_BYTES and one of XNORD_MAX_JSON_BYTES',
+  t.same(mistakes({ XNORD_MAX_HELD_BYTES: String(36 * 2 ** 20) }), [
+    'XNORD_MAX_HELD_BYTES: seven eighths of it must hold one body of XNORD_MAX_BODY_BYTES, or one of XNORD_MAX_JSON_BYTES',
   ])
   t.end()
 })

@@ -32,7 +32,7 @@ export function holdBody(
       throw new XnordError('CLIENT_GONE', 'The connection closed before the body had arrived.')
     if (held + bytes > limit) throw bodyTooLarge(limit)
     try {
-      heldBytes.take(bytes)
+      heldBytes.take(bytes, held + bytes)
     } catch (error) {
       metrics.uploadRefused()
       throw error

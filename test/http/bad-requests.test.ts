@@ -244,6 +244,21 @@ test('what is held of a request counts until it is answered', async t => {
   t.equal(await metric(app, 'xnord_held_bytes'), 0)
 })
 
+test('large uploads leave an eighth of the bytes that may be held to small ones', async t => {
+  const { app } = await testApp(t, {
+    config: { maxHeldBytes: 800_000 },
+    answer: async () => {
+      const large = await app.inject(body('image/png', 'x'.repeat(100_000)))
+      const small = await app.inject(body('application/octet-stream', '123'))
+      t.match(large.json(), { code: 'UPLOADS_FULL', detail: 'At most 700000 bytes are held at one time.' })
+      t.match(small.json(), { code: 'PIXELS_LENGTH' })
+      return { ok: false, error: { code: 'IMAGE_EMPTY', detail: 'So.' } }
+    },
+  })
+  const answer = await app.inject(body('image/png', 'x'.repeat(700_000)))
+  t.equal(answer.json().code, 'IMAGE_EMPTY')
+})
+
 test('an upload refused for want of memory is counted', async t => {
   const { app } = await testApp(t, { config: { maxHeldBytes: 8 } })
   const answer = await app.inject({ ...image, url: '/predict' })
