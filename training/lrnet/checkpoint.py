@@ -12,6 +12,7 @@ Everything is read as plain tensors and plain data, never as code.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Mapping, Sequence
@@ -21,8 +22,25 @@ from typing import Any
 import torch
 
 from lrnet.discrete import DiscreteNetwork, Parameters
+from lrnet.graph import taps, value_shapes
 from lrnet.networks import FloatNetwork
 from lrnet.run import Run, to_run
+
+_RECORD_KEYS = (
+    "name",
+    "data",
+    "seed",
+    "command",
+    "hardware",
+    "versions",
+    "threads",
+    "seconds",
+    "held_out_n",
+    "data_digest",
+    "chosen",
+    "temperatures",
+)
+_STATE_KEYS = ("stage", "epoch", "network", "optimizer", "seconds", "data_digest", "threads", "versions")
 
 
 class CheckpointError(Exception):
@@ -70,13 +88,24 @@ def open_folder(folder: Path, table: Mapping[str, Any]) -> Mapping[str, Any] | N
         save_json(run_file, table)
     elif load_json(run_file) != table:
         raise CheckpointError(f"{folder}: it holds the training of another run; name a new folder")
-    state = folder / "state.pt"
-    return load_tensors(state) if state.exists() else None
+    path = folder / "state.pt"
+    if not path.exists():
+        return None
+    state: Mapping[str, Any] = load_tensors(path)
+    _require_keys(path, state, _STATE_KEYS)
+    return state
+
+
+def table_digest(table: Mapping[str, Any]) -> str:
+    """SHA-256 of a run's table as JSON with its keys in order, in lower-case hexadecimal."""
+    return hashlib.sha256(json.dumps(table, sort_keys=True).encode()).hexdigest()
 
 
 def load_run(folder: Path) -> Run:
     """The run that a checkpoint was made by. Raises CheckpointError."""
-    return to_run(load_json(folder / "run.json"))
+    table = load_json(folder / "run.json")
+    _require_keys(folder / "run.json", table, ())
+    return to_run(table)
 
 
 def load_record(folder: Path) -> dict[str, Any]:
@@ -84,7 +113,16 @@ def load_record(folder: Path) -> dict[str, Any]:
     if not (folder / "record.json").exists():
         raise CheckpointError(f"{folder}: no finished training is there")
     record: dict[str, Any] = load_json(folder / "record.json")
+    _require_keys(folder / "record.json", record, _RECORD_KEYS)
     return record
+
+
+def _require_keys(path: Path, content: object, keys: Sequence[str]) -> None:
+    if not isinstance(content, dict):
+        raise CheckpointError(f"{path}: it is not a table, but {type(content).__name__}")
+    missing = [key for key in keys if key not in content]
+    if missing:
+        raise CheckpointError(f"{path}: it has no {', '.join(missing)}")
 
 
 def logs_of(folder: Path, record: Mapping[str, Any], extra: Path | None) -> list[Path]:
@@ -101,7 +139,11 @@ def load_float(folder: Path) -> FloatNetwork:
     """The float twin, ready for inference: x = p - 128, float32 [n, C, H, W], to logits. Raises CheckpointError."""
     run = load_run(folder)
     network = FloatNetwork(run.input, run.graph, "hardtanh")
-    network.load_state_dict(load_tensors(folder / "float.pt"))
+    state = load_tensors(folder / "float.pt")
+    try:
+        network.load_state_dict(state)
+    except (RuntimeError, TypeError, AttributeError) as error:
+        raise CheckpointError(f"{folder / 'float.pt'}: it is not the float twin of this run") from error
     return network.eval()
 
 
@@ -121,11 +163,20 @@ def save_members(folder: Path, members: Sequence[Mapping[str, Parameters]]) -> N
 def load_discrete(folder: Path) -> DiscreteNetwork:
     """The graph with the chosen members, the best first. Raises CheckpointError."""
     run = load_run(folder)
-    members = tuple(
-        {
-            name: Parameters(**{key: value.numpy() for key, value in parameters.items()})
-            for name, parameters in member.items()
-        }
-        for member in load_tensors(folder / "members.pt")
-    )
+    plain = load_tensors(folder / "members.pt")
+    try:
+        members = tuple(
+            {
+                name: Parameters(**{key: value.numpy() for key, value in member[name].items()})
+                for name in (operation.name for operation in run.graph)
+            }
+            for member in plain
+        )
+        shapes = value_shapes(run.input, run.graph)
+        for operation in run.graph:
+            shape = (operation.out, taps(operation, shapes[operation.input]))
+            if any(member[operation.name].weights.shape != shape for member in members):
+                raise ValueError(f"{operation.name}: weights are {shape}")
+    except (KeyError, TypeError, AttributeError, IndexError, ValueError) as error:
+        raise CheckpointError(f"{folder / 'members.pt'}: it does not hold the members of this run") from error
     return DiscreteNetwork(run.input, run.labels, run.graph, members)

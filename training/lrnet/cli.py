@@ -9,6 +9,8 @@ from pathlib import Path
 
 from lrnet.data import DataError
 
+MAX_THREADS = 1024
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs a command; 0 when it went well, 1 after an error that it has named, 2 for wrong usage, 130 if interrupted."""
@@ -41,7 +43,7 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument(
         "--log", type=Path, help="JSON lines, appended to; default: log.jsonl in the checkpoint"
     )
-    train.add_argument("--threads", type=int, help="default: one for each core")
+    train.add_argument("--threads", type=_threads, help="default: one for each core")
     train.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", help="such as twin.epochs=1"
     )
@@ -80,6 +82,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     evaluate.set_defaults(command=_evaluate)
     return parser
+
+
+def _threads(text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and 1 <= int(text) <= MAX_THREADS):
+        raise argparse.ArgumentTypeError(f"it is 1 to {MAX_THREADS}, not {text}")
+    return int(text)
 
 
 def _train(options: argparse.Namespace) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -11,6 +12,9 @@ from typing import Any
 from lrnet.augment import Augmentation
 from lrnet.discrete import Input, Operation
 from lrnet.networks import sources
+
+MAX_SEED = 2**40
+"""Stages and epochs are counted behind the seed, and a generator's seed has 63 bits."""
 
 
 class RunError(Exception):
@@ -131,6 +135,31 @@ def _check(run: Run) -> None:
     for key, value in at_least_one.items():
         if value < 1:
             raise RunError(f"{key}: it is at least 1, not {value}")
+    if not 0 <= run.seed <= MAX_SEED:
+        raise RunError(f"seed: it is 0 to {MAX_SEED}, not {run.seed}")
+    most = math.log(2) if any(operation.weights == "binary" for operation in run.graph) else math.log(3)
+    if not 0 < run.distribution.final_entropy < most:
+        raise RunError(f"distribution.final_entropy: it is over 0 and under {most:.3f} nats")
+    positive = {
+        "twin.learning_rate": run.twin.learning_rate,
+        "signs.learning_rate": run.signs.learning_rate,
+        "distribution.learning_rate": run.distribution.learning_rate,
+        "distribution.norm_learning_rate": run.distribution.norm_learning_rate,
+    }
+    for key, value in positive.items():
+        if not 0 < value < math.inf:
+            raise RunError(f"{key}: it is a number over 0, not {value}")
+    from_zero = {
+        "twin.weight_decay": run.twin.weight_decay,
+        "signs.weight_decay": run.signs.weight_decay,
+        **{
+            f"augmentation.{field.name}": getattr(run.augmentation, field.name)
+            for field in fields(Augmentation)
+        },
+    }
+    for key, value in from_zero.items():
+        if not 0 <= value < math.inf:
+            raise RunError(f"{key}: it is a number from 0 on, not {value}")
     if not run.members.count <= run.members.candidates + 1 or run.members.count > 64:
         raise RunError("members.count: it is 1 to 64, and at most members.candidates + 1")
 

@@ -24,7 +24,7 @@ from tqdm import tqdm
 from lrnet import checkpoint, log
 from lrnet.augment import augment
 from lrnet.finish import finish
-from lrnet.job import Job, hardware, open_job
+from lrnet.job import Job, hardware, open_job, versions
 from lrnet.networks import StochasticNetwork
 from lrnet.run import to_run
 from lrnet.stages import STAGES, Stage, build
@@ -53,11 +53,10 @@ def train(
     if (folder / "record.json").exists():
         raise checkpoint.CheckpointError(f"{folder}: this training is finished")
     job = open_job(run, folder, log_path, data, device, quiet)
+    if state is not None and state["data_digest"] != job.training.digest():
+        raise checkpoint.CheckpointError(f"{folder}: these are not the data that its training began with")
     began = time.monotonic() - (state["seconds"] if state else 0.0)
-    event = "resume" if state else "start"
-    log.append(
-        log_path, {"event": event, "run": run.name, "seed": run.seed, "hardware": hardware(job.device)}
-    )
+    log.append(log_path, {**_beginning(job, command, table), **_since(state)})
     network: nn.Module | None = None
     for index, name in enumerate(STAGES):
         if state is not None and index < state["stage"]:
@@ -75,6 +74,29 @@ def train(
     finish(job, network, command, began)
 
 
+def _beginning(job: Job, command: str, table: Mapping[str, Any]) -> dict[str, Any]:
+    """What a log's line says when a training starts: all that its result depends on."""
+    return {
+        "event": "start",
+        "run": job.run.name,
+        "seed": job.run.seed,
+        "command": command,
+        "table": checkpoint.table_digest(table),
+        "data": job.training.digest(),
+        "hardware": hardware(job.device),
+        "threads": torch.get_num_threads(),
+        "versions": dict(versions()),
+    }
+
+
+def _since(state: Mapping[str, Any] | None) -> dict[str, Any]:
+    """What the line says besides when a training goes on: threads and versions that are not those of before."""
+    if state is None:
+        return {}
+    now = {"threads": torch.get_num_threads(), "versions": dict(versions())}
+    return {"event": "resume", "before": {key: state[key] for key in now if state[key] != now[key]}}
+
+
 def _fit(job: Job, index: int, stage: Stage, resumed: Mapping[str, Any] | None, began: float) -> None:
     optimizer = torch.optim.AdamW(stage.groups, lr=0.0, fused=True)
     done = 0
@@ -84,6 +106,7 @@ def _fit(job: Job, index: int, stage: Stage, resumed: Mapping[str, Any] | None, 
         done = resumed["epoch"]
     steps = max(1, len(job.images) // job.run.batch)
     total = stage.epochs * steps
+    data_digest = job.training.digest()
     with tqdm(total=total, initial=done * steps, unit="batch", disable=job.quiet) as bar:
         for epoch in range(done, stage.epochs):
             bar.set_description(f"{STAGES[index]} {epoch + 1}/{stage.epochs}")
@@ -97,6 +120,9 @@ def _fit(job: Job, index: int, stage: Stage, resumed: Mapping[str, Any] | None, 
                 "network": stage.network.state_dict(),
                 "optimizer": optimizer.state_dict(),
                 "seconds": seconds,
+                "data_digest": data_digest,
+                "threads": torch.get_num_threads(),
+                "versions": dict(versions()),
             }
             checkpoint.save_tensors(job.folder / "state.pt", state)
             record = {

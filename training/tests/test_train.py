@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
 import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -107,6 +109,49 @@ def test_an_interrupted_training_goes_on_to_the_same_result(
     run_training(tmp_path / "resumed")
     assert_same_results(straight, tmp_path / "resumed")
     assert [event["event"] for event in events(tmp_path / "resumed")].count("resume") == 1
+
+
+def test_a_start_is_logged_with_all_that_the_result_depends_on(straight: Path, tmp_path: Path) -> None:
+    start = events(straight)[0]
+    other = events(run_training(tmp_path / "other", ("seed=2",)))[0]
+    assert start["command"] == "lrnet train digits.toml"
+    assert start["threads"] == torch.get_num_threads()
+    assert start["versions"]["torch"] == importlib.metadata.version("torch")
+    assert re.fullmatch("[0-9a-f]{64}", start["table"])
+    assert start["table"] != other["table"]
+    assert start["data"] == other["data"] == load_record(straight)["data_digest"]
+
+
+def interrupted(folder: Path, straight: Path, **changes: Any) -> Path:  # noqa: ANN401
+    """A training that was interrupted in its last epoch, with a state of which something is changed."""
+    folder.mkdir()
+    (folder / "run.json").write_bytes((straight / "run.json").read_bytes())
+    (folder / "float.pt").write_bytes((straight / "float.pt").read_bytes())
+    torch.save(load_tensors(straight / "state.pt") | changes, folder / "state.pt")
+    return folder
+
+
+def test_a_training_does_not_go_on_with_other_data(straight: Path, tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="not the data"):
+        run_training(interrupted(tmp_path / "other", straight, data_digest="ab" * 32))
+
+
+def test_a_state_without_what_it_needs_is_refused(straight: Path, tmp_path: Path) -> None:
+    folder = interrupted(tmp_path / "old", straight)
+    torch.save({"stage": 1}, folder / "state.pt")
+    with pytest.raises(CheckpointError, match=r"state\.pt: it has no epoch"):
+        run_training(folder)
+
+
+def test_a_training_that_goes_on_notes_threads_and_versions_that_are_others(
+    straight: Path, tmp_path: Path
+) -> None:
+    folder = run_training(interrupted(tmp_path / "moved", straight, threads=64))
+    resume = events(folder)[0]
+    assert (resume["event"], resume["command"]) == ("resume", "lrnet train digits.toml")
+    assert resume["before"] == {"threads": 64}
+    same = run_training(interrupted(tmp_path / "same", straight))
+    assert events(same)[0]["before"] == {}
 
 
 def test_a_seed_reproduces_a_training(straight: Path, tmp_path: Path) -> None:
