@@ -22,6 +22,7 @@ export const errorTable = {
   REQUEST_TIMEOUT: { status: 408, group: 'request', title: 'The request took too long to arrive' },
   HEADERS_TOO_LARGE: { status: 431, group: 'request', title: 'The request has too many or too long headers' },
   ROUTE_UNKNOWN: { status: 404, group: 'request', title: 'There is nothing at this address' },
+  METHOD_NOT_ALLOWED: { status: 405, group: 'request', title: 'The address does not take this method' },
   MODEL_UNKNOWN: { status: 404, group: 'request', title: 'No model of this name is loaded' },
   VERSION_UNKNOWN: { status: 404, group: 'request', title: 'The model has no such version' },
   MODEL_AMBIGUOUS: {

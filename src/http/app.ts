@@ -9,6 +9,7 @@ import { answerClientError } from './plugins/client-error.ts'
 import { endConnectionsOnClose } from './plugins/closing.ts'
 import { answerErrors, inferenceStyle, newRequestId, problemStyle, sendError } from './plugins/errors.ts'
 import { readIntegers } from './plugins/integers.ts'
+import { collectMethods } from './plugins/methods.ts'
 import { addOpenapi } from './plugins/openapi.ts'
 import { page } from './plugins/page.ts'
 import { classifyRoutes } from './routes/classify.ts'
@@ -52,7 +53,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
     ...timeouts(config.requestSeconds),
     // What still arrives on open connections while the server closes is answered as ever; serving refuses what it cannot take.
     return503OnClosing: false,
-    routerOptions: { maxParamLength: 256 },
+    routerOptions: { maxParamLength: 256, ignoreTrailingSlash: true },
     // Parameters that do not exist are mistakes of the caller, not to be dropped; and no value is taken for another.
     ajv: { customOptions: { removeAdditional: false, coerceTypes: false } },
     frameworkErrors: (thrown, request, reply) => {
@@ -70,14 +71,15 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   endConnectionsOnClose(app)
   readIntegers(app)
 
-  answerErrors(app, problemStyle)
+  const methodsOf = collectMethods(app)
+  answerErrors(app, problemStyle, methodsOf)
   await addOpenapi(app)
   await app.register(classifyRoutes, context)
   await app.register(modelRoutes, context)
   await app.register(metricsRoute, context)
   await app.register(
     async v2 => {
-      answerErrors(v2, inferenceStyle)
+      answerErrors(v2, inferenceStyle, methodsOf)
       await v2.register(healthRoutes, context)
       await v2.register(metadataRoutes, context)
       await v2.register(inferRoutes, context)

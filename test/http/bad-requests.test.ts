@@ -282,17 +282,45 @@ test('too many files are answered with how many are taken', async t => {
   t.equal(answer.json().detail, 'At most 2 files are taken.')
 })
 
-test('an unknown address is ROUTE_UNKNOWN, and so is the wrong method', async t => {
+test('an unknown address is ROUTE_UNKNOWN, with any method and body', async t => {
   const { app } = await testApp(t)
+  const foreign = { ...body('image/png', 'abc'), url: '/nothing' }
   for (const request of [
-    { url: '/nothing' },
-    { method: 'GET', url: '/predict' },
-    { method: 'PUT', url: '/models' },
-  ] as const) {
+    '/nothing',
+    '/models/a/b',
+    '/predict/x',
+    foreign,
+    { ...foreign, url: '/v2/nothing' },
+  ]) {
     const answer = await app.inject(request)
     t.equal(answer.statusCode, 404)
     t.equal(answer.json().code, 'ROUTE_UNKNOWN')
   }
+})
+
+test('a method that an address does not take is METHOD_NOT_ALLOWED, and those that it takes are named', async t => {
+  const { app } = await testApp(t)
+  for (const [method, url, allowed] of [
+    ['GET', '/predict', 'POST'],
+    ['PUT', '/predict/?top=1', 'POST'],
+    ['DELETE', '/models/shapes', 'GET, HEAD'],
+    ['POST', '/v2', 'GET, HEAD'],
+    ['GET', '/v2/models/shapes/versions/2/infer', 'POST'],
+    ['POST', '/docs/static/index.html', 'GET, HEAD'],
+  ] as const) {
+    const answer = await app.inject({ ...body('image/png', 'abc'), method, url })
+    t.equal(answer.statusCode, 405, url)
+    t.equal(answer.headers.allow, allowed)
+    t.equal(answer.json().code, 'METHOD_NOT_ALLOWED')
+  }
+})
+
+test('a slash at the end of an address changes nothing', async t => {
+  const { app } = await testApp(t)
+  for (const url of ['/v2/', '/models/', '/v2/health/live/', '/v2/models/shapes/']) {
+    t.equal((await app.inject(url)).statusCode, 200, url)
+  }
+  t.equal((await app.inject({ ...image, url: '/predict/' })).statusCode, 200)
 })
 
 test('an address that cannot be decoded is REQUEST_MALFORMED', async t => {

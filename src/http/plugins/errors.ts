@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { type ErrorCode, type ErrorData, XnordError } from '../../errors.ts'
 import { toXnordError } from '../fastify-errors.ts'
+import type { MethodsOf } from './methods.ts'
 
 /** How a scope writes its errors: its media type, and its body. */
 export interface ErrorStyle {
@@ -33,18 +34,20 @@ export const inferenceStyle: ErrorStyle = {
 }
 
 /** Answers every error of a scope, unknown addresses included, in one style. */
-export function answerErrors(app: FastifyInstance, style: ErrorStyle): void {
+export function answerErrors(app: FastifyInstance, style: ErrorStyle, methodsOf: MethodsOf): void {
   app.setErrorHandler((thrown, request, reply) =>
     sendError(toXnordError(thrown, style.invalidBody), request, reply, style),
   )
-  app.setNotFoundHandler((request, reply) =>
-    sendError(
-      new XnordError('ROUTE_UNKNOWN', `${request.method} ${request.url.split('?')[0]}`),
-      request,
-      reply,
-      style,
-    ),
-  )
+  app.setNotFoundHandler((request, reply) => {
+    const { method, url } = request
+    const path = url.split('?')[0]!
+    const allowed = methodsOf(path)
+    if (allowed.length === 0)
+      return sendError(new XnordError('ROUTE_UNKNOWN', `${method} ${path}`), request, reply, style)
+    reply.header('allow', allowed.join(', '))
+    const detail = `${path} takes ${allowed.join(', ')}, not ${method}.`
+    return sendError(new XnordError('METHOD_NOT_ALLOWED', detail), request, reply, style)
+  })
 }
 
 /** @param more further members of the body */
