@@ -186,6 +186,28 @@ for (const [name, text] of [
   })
 }
 
+test('a client that sends 20 MB of headers before it reads gets its answer', async t => {
+  const { app } = await testApp(t)
+  const socket = connect(await listen(app), '127.0.0.1')
+  socket.write('GET / HTTP/1.1\r\n')
+  const line = `X-Long: ${'x'.repeat(990)}\r\n`
+  for (let sent = 0; sent < 200; sent++) {
+    await new Promise(resolve => socket.write(line.repeat(100), resolve))
+  }
+  t.match(await received(socket, '}'), /^HTTP\/1.1 431 /)
+  socket.destroy()
+})
+
+test('a client that sends on for ever after a refusal is cut off', async t => {
+  const { app } = await testApp(t)
+  const options = { port: await listen(app), host: '127.0.0.1', allowHalfOpen: true }
+  const socket = connect(options).on('error', () => {})
+  const sending = setInterval(() => socket.write('nonsense\r\n\r\n'), 10)
+  t.teardown(() => clearInterval(sending))
+  await new Promise(resolve => socket.resume().once('close', resolve))
+  t.pass('it was cut off')
+})
+
 for (const [name, text, status, code] of [
   ['what is not HTTP', 'nonsense\r\n\r\n', 400, 'REQUEST_MALFORMED'],
   ['a header without end', `GET / HTTP/1.1\r\nX: ${'x'.repeat(20_000)}\r\n\r\n`, 431, 'HEADERS_TOO_LARGE'],

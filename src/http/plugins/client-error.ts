@@ -8,9 +8,13 @@ const codes: Readonly<Record<string, ErrorCode>> = {
   ERR_HTTP_REQUEST_TIMEOUT: 'REQUEST_TIMEOUT',
 }
 
+/** Milliseconds in which a client may send on what has been refused, to read the answer then. */
+const lingering = 5000
+
 /** Answers what Node's HTTP parser refuses: there is no request yet, so the answer is written to the socket by hand. */
 export function answerClientError(error: NodeJS.ErrnoException, socket: Socket): void {
-  if (error.code === 'ECONNRESET' || socket.destroyed) return
+  // What is sent on after a refusal arrives here as further errors.
+  if (error.code === 'ECONNRESET' || socket.destroyed || socket.writableEnded) return
   const refusal = new XnordError(codes[error.code ?? ''] ?? 'REQUEST_MALFORMED', 'The connection is closed.')
   const body = JSON.stringify(problemStyle.write(refusal, newRequestId()))
   const head = [
@@ -19,6 +23,10 @@ export function answerClientError(error: NodeJS.ErrnoException, socket: Socket):
     `Content-Length: ${Buffer.byteLength(body)}`,
     'Connection: close',
   ]
-  if (socket.writable) socket.write(`${head.join('\r\n')}\r\n\r\n${body}`)
-  socket.destroy(error)
+  socket.end(`${head.join('\r\n')}\r\n\r\n${body}`, () => {
+    if (refusal.code === 'REQUEST_TIMEOUT') socket.destroy()
+  })
+  // Closed with bytes unread, a socket resets the connection, and the client may lose the answer before it has read it.
+  const timer = setTimeout(() => socket.destroy(), lingering)
+  socket.once('close', () => clearTimeout(timer))
 }
