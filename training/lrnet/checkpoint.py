@@ -131,6 +131,12 @@ def logs_of(folder: Path, record: Mapping[str, Any], extra: Path | None) -> list
     return [own] if extra is None else [own, extra]
 
 
+def log_entry(folder: Path, log: Path) -> dict[str, str]:
+    """What the record says of a training's log: nothing where it lies in the folder, and so may move with it."""
+    same = log.resolve() == default_log(folder).resolve()
+    return {} if same else {"log": str(log.resolve())}
+
+
 def default_log(folder: Path) -> Path:
     return folder / "log.jsonl"
 

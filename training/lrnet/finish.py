@@ -46,7 +46,7 @@ def finish(job: Job, network: StochasticNetwork, command: str, began: float) -> 
             "data": run.data,
             "seed": run.seed,
             "command": command,
-            "log": str(job.log.resolve()),
+            **checkpoint.log_entry(job.folder, job.log),
             "hardware": hardware(job.device),
             "versions": dict(versions()),
             "threads": torch.get_num_threads(),

@@ -16,10 +16,12 @@ import torch
 from lrnet import log
 from lrnet.checkpoint import (
     CheckpointError,
+    default_log,
     load_discrete,
     load_float,
     load_record,
     load_tensors,
+    log_entry,
 )
 from lrnet.data import read_test
 from lrnet.networks import discrete_logits, to_input
@@ -109,6 +111,11 @@ def test_an_interrupted_training_goes_on_to_the_same_result(
     run_training(tmp_path / "resumed")
     assert_same_results(straight, tmp_path / "resumed")
     assert [event["event"] for event in events(tmp_path / "resumed")].count("resume") == 1
+
+
+def test_the_record_names_a_log_that_lies_elsewhere_and_no_other(straight: Path, tmp_path: Path) -> None:
+    assert load_record(straight)["log"] == str(straight.with_suffix(".jsonl").resolve())
+    assert log_entry(tmp_path, default_log(tmp_path)) == {}
 
 
 def test_a_start_is_logged_with_all_that_the_result_depends_on(straight: Path, tmp_path: Path) -> None:
