@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
+import { Agent, type IncomingMessage, request } from 'node:http'
 import { createServer } from 'node:net'
 import { createInterface } from 'node:readline'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -8,6 +9,7 @@ import { fileURLToPath } from 'node:url'
 import { test } from 'tap'
 import { tinyFolder } from './serving/tiny.ts'
 
+const digit = readFileSync(new URL('./fixtures/digit.png', import.meta.url))
 const main = fileURLToPath(new URL('../dist/main.js', import.meta.url))
 const skip = !existsSync(main) && 'not built: npm test builds first'
 
@@ -60,6 +62,29 @@ for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     t.equal(await ended, 0)
   })
 }
+
+test('a request under way at SIGTERM gets its answer, and then the process ends with 0', {
+  skip,
+}, async t => {
+  const { child, ended, line } = run({ XNORD_MODELS: tinyFolder(t.testdir()) })
+  const agent = new Agent({ keepAlive: true })
+  t.teardown(() => agent.destroy())
+  const { url } = await line('url')
+  const headers = { 'content-type': 'image/png', 'content-length': digit.length }
+  const upload = request(`${url}/predict`, { method: 'POST', agent, headers })
+  const answered = once(upload, 'response')
+  upload.write(digit.subarray(0, 100))
+  await once(upload, 'socket')
+  await delay(200)
+  child.kill('SIGTERM')
+  await line('signal')
+  await delay(200)
+  upload.end(digit.subarray(100))
+  const [answer] = (await answered) as [IncomingMessage]
+  answer.resume()
+  t.equal(answer.statusCode, 200)
+  t.equal(await ended, 0)
+})
 
 test('a second signal ends the process at once', { skip }, async t => {
   const { child, ended, line } = run({ XNORD_MODELS: tinyFolder(t.testdir()), XNORD_DRAIN_SECONDS: '3600' })
