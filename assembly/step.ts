@@ -2,6 +2,8 @@
 //
 // All instances of this module share one memory, so nothing here may have a static, an array or an object: only
 // constants, and addresses that the caller gives.
+//
+// A decorator on a function is AssemblyScript's, and to editors, which read TypeScript, an error: hence each @ts-ignore.
 
 export const WIDEN: usize = 0
 export const PIXELS: usize = 1
