@@ -1,19 +1,23 @@
-/** The implementations of the kernels, fastest first. */
-export const backends = ['avx512', 'avx2', 'neon', 'scalar', 'wasm'] as const
+/**
+ * The implementations of the kernels, fastest first: `avx512` counts bits by VPOPCNTDQ, `avx512bw` by table look-ups,
+ * `wasm` scalar or in vectors, whichever is faster here.
+ */
+export const backends = ['avx512', 'avx512bw', 'avx2', 'neon', 'scalar', 'wasm'] as const
 export type Backend = (typeof backends)[number]
 
 /**
- * What a backend gives: one fused step over a batch, on values and weights that lie in the arena.
+ * What a backend gives: fused steps over a batch, on values and weights that lie in the arena.
  *
- * A step is described by a table of 32-bit integers in the arena (`plan.ts` lays it out), so that a call carries
- * three integers whatever the operation: across the boundary to native code or wasm arguments cost more than work.
+ * A step is described by a table of 32-bit integers in the arena (`step.ts` says which, `plan.ts` lays it out), so that
+ * a whole forward pass is one call of four integers: across the boundary to native code or wasm, calls cost time.
  */
 export interface Kernels {
   readonly backend: Backend
   /**
-   * @param step byte offset in the arena of the step's table
-   * @param slot byte offset in the arena of the scratch slot to which the table's activation offsets are relative
-   * @param rows the number of rows that the slot holds, 1..maxRows
+   * @param step byte offset in the arena of the first step's table
+   * @param steps tables that lie one behind the other from there, run in order
+   * @param slot byte offset in the arena of the slot to which the tables' offsets are relative
+   * @param rows that the slot holds, 1..maxRows
    */
-  run(step: number, slot: number, rows: number): void
+  run(step: number, steps: number, slot: number, rows: number): void
 }

@@ -1,0 +1,34 @@
+// What an instruction set gives: the fused steps of src/engine/kernels/step.ts, on an arena.
+#pragma once
+
+#include <cstdint>
+
+namespace xnord {
+
+// Runs tables that lie one behind the other. All numbers but `arena` and `rows` count bytes.
+//
+//   arena  start of the arena, aligned to 64 bytes
+//   step   from the arena's start to the first table
+//   slot   from the arena's start to the slot to which the tables' offsets are relative
+//
+// The caller vouches for the tables. Nothing is allocated, and nothing fails.
+using Run = void (*)(uint8_t* arena, uint32_t step, uint32_t steps, uint32_t slot, uint32_t rows);
+
+struct Backend {
+  // As in src/engine/kernels/kernels.ts.
+  const char* name;
+  // Whether this CPU and operating system have all that `run` uses. `run` must not be called where they have not.
+  bool (*isSupported)();
+  Run run;
+};
+
+// The backends of the architecture that this was compiled for, fastest first, up to a null.
+extern const Backend* const backends[];
+
+extern const Backend avx512;
+extern const Backend avx512bw;
+extern const Backend avx2;
+extern const Backend neon;
+extern const Backend scalar;
+
+}  // namespace xnord
