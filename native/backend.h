@@ -12,23 +12,25 @@ namespace xnord {
 //   slot   from the arena's start to the slot to which the tables' offsets are relative
 //
 // The caller vouches for the tables. Nothing is allocated, and nothing fails.
-using Run = void (*)(uint8_t* arena, uint32_t step, uint32_t steps, uint32_t slot, uint32_t rows);
+using Run = void(uint8_t* arena, uint32_t step, uint32_t steps, uint32_t slot, uint32_t rows);
+
+// One a file, compiled with the flags that targets.json gives it. Such a file defines nothing else that a linker sees:
+// of an inline function that two files share, the linker could keep the copy that uses the larger instruction set.
+Run runAvx512;
+Run runAvx512bw;
+Run runAvx2;
+Run runNeon;
+Run runScalar;
 
 struct Backend {
   // As in src/engine/kernels/kernels.ts.
   const char* name;
   // Whether this CPU and operating system have all that `run` uses. `run` must not be called where they have not.
   bool (*isSupported)();
-  Run run;
+  Run* run;
 };
 
 // The backends of the architecture that this was compiled for, fastest first, up to a null.
 extern const Backend* const backends[];
-
-extern const Backend avx512;
-extern const Backend avx512bw;
-extern const Backend avx2;
-extern const Backend neon;
-extern const Backend scalar;
 
 }  // namespace xnord
