@@ -1,8 +1,8 @@
 import t from 'tap'
+import { encodeOnnx, type OnnxGraph, onnxType } from '../../bench/onnx/encode.ts'
 import { openBaseline } from '../../src/baseline/baseline.ts'
 import type { InputSpec } from '../../src/engine/graph.ts'
 import { XnordError } from '../../src/errors.ts'
-import { encodeOnnx, type OnnxGraph, onnxType } from './onnx.ts'
 
 const input: InputSpec = { height: 2, width: 3, channels: 3, resize: 'stretch' }
 const spec = { input, classes: 2 }

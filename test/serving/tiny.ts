@@ -3,12 +3,12 @@
 import { createHash } from 'node:crypto'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { encodeOnnx } from '../../bench/onnx/encode.ts'
 import { parseModel } from '../../src/engine/format.ts'
 import type { ErrorCode } from '../../src/errors.ts'
 import { loadBackend } from '../../src/serving/backend.ts'
 import { type LoadedModel, loadModel } from '../../src/serving/model.ts'
 import type { Log, Observer, RejectionReason, Row } from '../../src/serving/types.ts'
-import { encodeOnnx } from '../baseline/onnx.ts'
 import { rewrite } from '../engine/rewrite.ts'
 
 /** 3 members, 5 classes, images of 13 × 11 × 3. */

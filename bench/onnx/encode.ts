@@ -2,7 +2,17 @@
 
 type Field = readonly [number: number, value: number | string | Uint8Array]
 
-export const onnxType = { float: 1, uint8: 2, int64: 7, double: 11 } as const
+export const onnxType = { float: 1, uint8: 2, int8: 3, int32: 6, int64: 7, double: 11 } as const
+
+/** The bytes of a tensor of each type, little-endian as on every machine that Node.js runs on. */
+const rawData = {
+  [onnxType.float]: values => Float32Array.from(values),
+  [onnxType.uint8]: values => Uint8Array.from(values),
+  [onnxType.int8]: values => Int8Array.from(values),
+  [onnxType.int32]: values => Int32Array.from(values),
+} satisfies Readonly<Record<number, (values: ArrayLike<number>) => ArrayBufferView>>
+
+export type TensorType = keyof typeof rawData
 
 /** A free axis has a name, a fixed one a length. */
 export interface OnnxValue {
@@ -15,8 +25,10 @@ export interface OnnxValue {
 
 export interface OnnxTensor {
   readonly name: string
+  /** `float` unless told. */
+  readonly type?: TensorType
   readonly shape: readonly number[]
-  readonly values: readonly number[]
+  readonly values: ArrayLike<number>
   /** A file that holds the values instead. */
   readonly location?: string
 }
@@ -25,7 +37,8 @@ export interface OnnxNode {
   readonly op: string
   readonly inputs: readonly string[]
   readonly outputs: readonly string[]
-  readonly attributes?: Readonly<Record<string, number>>
+  /** Integers and lists of them; networks as small as these need no others. */
+  readonly attributes?: Readonly<Record<string, number | readonly number[]>>
 }
 
 export interface OnnxGraph {
@@ -39,7 +52,7 @@ export interface OnnxGraph {
 export function encodeOnnx(graph: OnnxGraph): Uint8Array {
   const graphProto = message([
     ...graph.nodes.map((node): Field => [1, encodeNode(node)]),
-    [2, 'test'],
+    [2, 'network'],
     ...(graph.tensors ?? []).map((tensor): Field => [5, encodeTensor(tensor)]),
     ...graph.inputs.map((value): Field => [11, encodeValue(value)]),
     ...graph.outputs.map((value): Field => [12, encodeValue(value)]),
@@ -57,23 +70,29 @@ function encodeNode({ op, inputs, outputs, attributes = {} }: OnnxNode): Uint8Ar
     ...inputs.map((name): Field => [1, name]),
     ...outputs.map((name): Field => [2, name]),
     [4, op],
-    ...Object.entries(attributes).map(([name, value]): Field => [5, encodeInteger(name, value)]),
+    ...Object.entries(attributes).map(([name, value]): Field => [5, encodeAttribute(name, value)]),
   ])
 }
 
-function encodeInteger(name: string, value: number): Uint8Array {
-  return message([
-    [1, name],
-    [3, value],
-    [20, 2], // the attribute's type: INT
-  ])
+function encodeAttribute(name: string, value: number | readonly number[]): Uint8Array {
+  return typeof value === 'number'
+    ? message([
+        [1, name],
+        [3, value],
+        [20, 2], // the attribute's type: INT
+      ])
+    : message([
+        [1, name],
+        ...value.map((integer): Field => [8, integer]),
+        [20, 7], // INTS
+      ])
 }
 
-function encodeTensor({ name, shape, values, location }: OnnxTensor): Uint8Array {
+function encodeTensor({ name, type = onnxType.float, shape, values, location }: OnnxTensor): Uint8Array {
   const dims = shape.map((length): Field => [1, length])
   const data: Field[] =
     location === undefined
-      ? [[9, new Uint8Array(Float32Array.from(values).buffer)]]
+      ? [[9, new Uint8Array(rawData[type](values).buffer)]]
       : [
           [
             13,
@@ -84,7 +103,7 @@ function encodeTensor({ name, shape, values, location }: OnnxTensor): Uint8Array
           ],
           [14, 1],
         ]
-  return message([...dims, [2, onnxType.float], [8, name], ...data])
+  return message([...dims, [2, type], [8, name], ...data])
 }
 
 function encodeValue({ name, type = onnxType.float, shape, sequence = false }: OnnxValue): Uint8Array {
