@@ -28,10 +28,10 @@ export interface NetworkSlot extends Classifier {
 export class Network {
   readonly #plan: Plan
   readonly #arena: SharedArrayBuffer
-  readonly #kernels: Kernels
+  readonly #kernels: Pick<Kernels, 'run'>
 
   /** @param arena filled by `fillArena`, and the memory that the kernels see */
-  constructor(plan: Plan, arena: SharedArrayBuffer, kernels: Kernels) {
+  constructor(plan: Plan, arena: SharedArrayBuffer, kernels: Pick<Kernels, 'run'>) {
     this.#plan = plan
     this.#arena = arena
     this.#kernels = kernels
@@ -50,9 +50,9 @@ class ArenaSlot implements NetworkSlot {
   readonly pixels: Uint8Array
   readonly #plan: Plan
   readonly #bytes: Uint8Array
-  readonly #kernels: Kernels
+  readonly #kernels: Pick<Kernels, 'run'>
 
-  constructor(plan: Plan, bytes: Uint8Array, kernels: Kernels) {
+  constructor(plan: Plan, bytes: Uint8Array, kernels: Pick<Kernels, 'run'>) {
     this.#plan = plan
     this.#bytes = bytes
     this.#kernels = kernels
@@ -85,9 +85,7 @@ class ArenaSlot implements NetworkSlot {
     const { classes } = this
     const logits = new Float32Array(rows * members * classes)
     for (let member = 0; member < members; member++) {
-      for (let operation = 0; operation < this.operationNames.length; operation++) {
-        this.#run(stepAddress(this.#plan, member, operation), rows)
-      }
+      this.#run(member, 0, this.#plan.stepsPerMember, rows)
       for (let row = 0; row < rows; row++) {
         logits.set(this.#logits(row), (row * members + member) * classes)
       }
@@ -98,8 +96,10 @@ class ArenaSlot implements NetworkSlot {
   trace(pixels: Uint8Array, rows: number, member: number): readonly Uint8Array[] {
     checkRange('member', member, 0, this.members - 1)
     this.#load(pixels, rows)
-    return this.#plan.outputs.map((output, operation) => {
-      this.#run(stepAddress(this.#plan, member, operation), rows)
+    const { outputs, firstOperation } = this.#plan
+    this.#run(member, 0, firstOperation, rows)
+    return outputs.map((output, operation) => {
+      this.#run(member, firstOperation + operation, 1, rows)
       return gather(this.#bytes, output, rows)
     })
   }
@@ -112,11 +112,11 @@ class ArenaSlot implements NetworkSlot {
     const { buffer, byteOffset } = this.pixels
     const here = pixels.buffer === buffer && pixels.byteOffset === byteOffset
     if (!here) this.pixels.set(pixels.subarray(0, bytes))
-    this.#run(this.#plan.stepsAddress, rows)
   }
 
-  #run(step: number, rows: number): void {
-    this.#kernels.run(step, this.#bytes.byteOffset, rows)
+  #run(member: number, step: number, steps: number, rows: number): void {
+    if (steps === 0) return
+    this.#kernels.run(stepAddress(this.#plan, member, step), steps, this.#bytes.byteOffset, rows)
   }
 
   #logits(row: number): Float32Array {

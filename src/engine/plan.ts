@@ -2,18 +2,13 @@
 
 import { XnordError } from '../errors.ts'
 import type { Model } from './format.ts'
-import {
-  IMAGE,
-  inferValues,
-  isWeighted,
-  LOGITS,
-  type Operation,
-  type ValueType,
-  type Weighted,
-} from './graph.ts'
-import { SCRATCH_BYTES, STEP_BYTES, type Step, stepKinds, writeStep } from './kernels/step.ts'
-import { addressOf, blocksOf, layOutParameters, type Parameters } from './parameters.ts'
-import { alignUp, cornerOf, layOutValues, type ValueLayout } from './values.ts'
+import { inferValues, isWeighted, LOGITS, type Operation } from './graph.ts'
+import { STEP_BYTES, type Step, writeStep } from './kernels/step.ts'
+import { checkMagnitudes } from './magnitude.ts'
+import { blocksOf, layOutParameters, type Parameters } from './parameters.ts'
+import { layOutSlot, outputOf, type SlotLayout, sourceOf } from './slot.ts'
+import { imageStep, stepOf, workOf } from './steps.ts'
+import { alignUp, type ValueLayout } from './values.ts'
 
 /** A loaded model as numbers: small, and cloned to every worker. Addresses count bytes from the arena's start. */
 export interface Plan {
@@ -28,17 +23,22 @@ export interface Plan {
   readonly classes: number
   /** Of a row and member: 64-bit words of weights that its sums read; a pixel counts as eight bits. */
   readonly wordOperations: number
-  /** Repacked weights of all members, with thresholds, scales and biases. */
+  /** Repacked weights of all members. */
   readonly weightBytes: number
+  /** The same with thresholds, scales and biases. */
+  readonly parameterBytes: number
   readonly slotBytes: number
   /** Address of the first slot. */
   readonly slotsAddress: number
-  /** Address of the step that widens the pixels; a step for each operation of each member follows. */
+  /** Address of the first step of the first member; those of a member lie one behind the other. */
   readonly stepsAddress: number
+  readonly stepsPerMember: number
+  /** Of a member's steps, the first that is an operation's: 1 where one copies the image before, else 0. */
+  readonly firstOperation: 0 | 1
   /** Offset in a slot of the rows of pixels. */
   readonly pixelsOffset: number
   readonly operationNames: readonly string[]
-  /** In a slot, of each operation. */
+  /** In a slot, of each operation. They share bytes: an output is there until a later step needs its place. */
   readonly outputs: readonly ValueLayout[]
 }
 
@@ -55,20 +55,20 @@ const FIRST_ADDRESS = 1024
 const MAX_ARENA_BYTES = 2 ** 32
 /** Rows of a batch share the weights' way through the caches; more than this gain nothing and wait longer. */
 const DEFAULT_MAX_ROWS = 64
-const DEFAULT_VALUE_BYTES = 2 ** 25
-/** About 0.1 s of one core. */
-const DEFAULT_WORD_OPERATIONS = 2 ** 27
-/** Of all check vectors, which each worker replays before the model is ready: about a minute and a half of one core. */
-const MAX_CHECK_WORD_OPERATIONS = 2 ** 37
+const DEFAULT_SLOT_BYTES = 2 ** 25
+/** About 0.1 s of one core where wasm serves. */
+const DEFAULT_WORK = 2 ** 28
+/** Of all check vectors, which each worker replays before the model is ready: about a minute of such a core. */
+const MAX_CHECK_WORK = 2 ** 37
 
-/** Where the step of an operation of a member lies. */
-export function stepAddress(plan: Plan, member: number, operation: number): number {
-  return plan.stepsAddress + STEP_BYTES * (1 + member * plan.operationNames.length + operation)
+/** Where a step of a member lies. */
+export function stepAddress(plan: Plan, member: number, step: number): number {
+  return plan.stepsAddress + STEP_BYTES * (member * plan.stepsPerMember + step)
 }
 
 /**
- * @throws MODEL_UNSUPPORTED naming the operation that this engine cannot run
- * @throws MODEL_TOO_LARGE where 32-bit addresses do not reach, or the check vectors take too long
+ * @throws MODEL_TOO_LARGE where 32-bit addresses or sums do not reach, or the check vectors take too long
+ * @throws MODEL_UNSUPPORTED naming the operation whose floats may leave the range of float32
  */
 export function planModel(model: Model, options: PlanOptions): Plan {
   return layOut(model, options).plan
@@ -81,183 +81,104 @@ export function planModel(model: Model, options: PlanOptions): Plan {
  * @param arena new, so all zero; plan.arenaBytes or more
  */
 export function fillArena(model: Model, plan: Plan, arena: SharedArrayBuffer): void {
-  const { operations, parameters, input, values } = layOut(model, plan)
+  const { parameters, steps } = layOut(model, plan)
   const view = new DataView(arena)
-  writeStep(view, plan.stepsAddress, widenStep(plan, input))
-  for (const [index, operation] of operations.entries()) {
-    for (const { address, bytes, copies, fill } of blocksOf(parameters[index])) {
-      for (let copy = 0; copy < copies; copy++)
-        fill(new Uint8Array(arena, address + copy * bytes, bytes), copy)
-    }
-    for (let member = 0; member < plan.members; member++) {
-      const step = stepOf(
-        operation,
-        values.get(operation.input)!,
-        plan.outputs[index],
-        parameters[index],
-        member,
-      )
+  for (const { address, bytes, copies, fill } of parameters.flatMap(blocksOf)) {
+    for (let copy = 0; copy < copies; copy++) fill(new Uint8Array(arena, address + copy * bytes, bytes), copy)
+  }
+  for (let member = 0; member < plan.members; member++) {
+    for (const [index, step] of steps(member).entries())
       writeStep(view, stepAddress(plan, member, index), step)
-    }
   }
 }
 
 interface ArenaLayout {
   readonly plan: Plan
-  readonly operations: readonly Weighted[]
   /** Of each operation. */
   readonly parameters: readonly Parameters[]
-  /** The pixels, widened. */
-  readonly input: ValueLayout
-  readonly values: ReadonlyMap<string, ValueLayout>
+  /** Of a member, in order. */
+  readonly steps: (member: number) => readonly Step[]
 }
 
-/** steps | weights | slots, a slot being scratch | pixels | values */
+/** steps | weights | slots */
 function layOut(model: Model, { slots, maxRows }: PlanOptions): ArenaLayout {
   const graph = inferValues(model.input, model.operations)
-  const operations = model.operations.map(operation => supported(operation, graph.values))
-  if (graph.wordOperations * model.check.rows * model.members > MAX_CHECK_WORD_OPERATIONS) {
+  checkMagnitudes(model, graph)
+  const { operations, members } = model
+  const one = layOutSlot(operations, graph.values, 1)
+  const stepsPerMember = operations.length + (one.image === null ? 0 : 1)
+  const weightsAddress = alignUp(FIRST_ADDRESS + STEP_BYTES * stepsPerMember * members)
+  const { parameters, end } = layOutAllParameters(model, one, weightsAddress)
+
+  const work = stepsOf(operations, one, parameters, 0).reduce((sum, step) => sum + workOf(step), 0)
+  if (work * model.check.rows * members > MAX_CHECK_WORK) {
     throw new XnordError('MODEL_TOO_LARGE', 'the check vectors take more than 2^37 word operations')
   }
-  const { height, width, channels } = model.input
-  const rowBytes = height * width * channels
-  const rows = maxRows ?? defaultRows(model, graph.values, graph.wordOperations)
-  const pixelsOffset = alignUp(SCRATCH_BYTES)
-  const valuesOffset = alignUp(pixelsOffset + rows * rowBytes)
-  const { layouts: values, end: slotBytes } = layOutValues(operations, graph.values, rows, valuesOffset)
-  const stepsAddress = FIRST_ADDRESS
-  const weightsAddress = alignUp(stepsAddress + STEP_BYTES * (1 + model.members * operations.length))
-  let address = weightsAddress
-  const parameters = operations.map(operation => {
-    const { parameters, end } = layOutParameters(model, operation, values.get(operation.input)!, address)
-    address = end
-    return parameters
-  })
-  const arenaBytes = address + slots * slotBytes
+  const rows = maxRows ?? defaultRows(one.bytes, work)
+  const slot = layOutSlot(operations, graph.values, rows)
+  const arenaBytes = end + slots * slot.bytes
   if (arenaBytes > MAX_ARENA_BYTES) {
     throw new XnordError(
       'MODEL_TOO_LARGE',
       `${slots} slots of ${rows} rows need an arena of ${arenaBytes} bytes`,
     )
   }
-  const plan = {
+  const plan: Plan = {
     arenaBytes,
     slots,
     maxRows: rows,
-    rowBytes,
-    members: model.members,
-    classes: values.get(LOGITS)!.channels,
+    rowBytes: slot.pixels.row,
+    members,
+    classes: graph.values.get(LOGITS)!.channels,
     wordOperations: graph.wordOperations,
-    weightBytes: address - weightsAddress,
-    slotBytes,
-    slotsAddress: address,
-    stepsAddress,
-    pixelsOffset,
+    weightBytes: parameters.reduce(
+      (sum, { weights }) => sum + (weights?.bytes ?? 0) * (weights?.copies ?? 0),
+      0,
+    ),
+    parameterBytes: end - weightsAddress,
+    slotBytes: slot.bytes,
+    slotsAddress: end,
+    stepsAddress: FIRST_ADDRESS,
+    stepsPerMember,
+    firstOperation: slot.image === null ? 0 : 1,
+    pixelsOffset: slot.pixels.offset,
     operationNames: operations.map(({ name }) => name),
-    outputs: operations.map(({ name }) => values.get(name)!),
+    outputs: slot.outputs,
   }
-  return { plan, operations, parameters, input: values.get(IMAGE)!, values }
+  return { plan, parameters, steps: member => stepsOf(operations, slot, parameters, member) }
 }
 
-function supported(operation: Operation, values: ReadonlyMap<string, ValueType>): Weighted {
-  const refuse = (what: string): never => {
-    throw new XnordError('MODEL_UNSUPPORTED', `${operation.name}: ${what} cannot be run by this engine yet`)
-  }
-  if (!isWeighted(operation)) return refuse(operation.op)
-  if (operation.weights === 'shift') refuse('shift weights')
-  if (operation.add !== null) refuse('add')
-  if (values.get(operation.input)!.type === 'floats') refuse('linear on floats')
-  return operation
+/** The strides do not depend on the rows, so neither do the weights. */
+function layOutAllParameters(model: Model, slot: SlotLayout, address: number) {
+  let end = address
+  const parameters = model.operations.map(operation => {
+    const laidOut = layOutParameters(model, operation, sourceOf(operation, model.operations, slot), end)
+    end = laidOut.end
+    return laidOut.parameters
+  })
+  return { parameters, end }
 }
 
-function defaultRows(
-  { operations }: Model,
-  values: ReadonlyMap<string, ValueType>,
-  wordOperations: number,
-): number {
-  const rowBytes = layOutValues(operations, values, 1, 0).end
+function stepsOf(
+  operations: readonly Operation[],
+  slot: SlotLayout,
+  parameters: readonly Parameters[],
+  member: number,
+): readonly Step[] {
+  const steps = operations.map((operation, index) => {
+    const input = sourceOf(operation, operations, slot)
+    const add = isWeighted(operation) ? operation.add : null
+    const addend = add === null ? null : outputOf(add, operations, slot)
+    return stepOf(operation, input, slot.outputs[index], addend, parameters[index], member)
+  })
+  return slot.image === null ? steps : [imageStep(slot.pixels, slot.image), ...steps]
+}
+
+function defaultRows(slotBytes: number, work: number): number {
   const rows = Math.min(
     DEFAULT_MAX_ROWS,
-    Math.floor(DEFAULT_VALUE_BYTES / rowBytes),
-    Math.floor(DEFAULT_WORD_OPERATIONS / wordOperations),
+    Math.floor(DEFAULT_SLOT_BYTES / slotBytes),
+    Math.floor(DEFAULT_WORK / work),
   )
   return Math.max(1, rows)
-}
-
-const emptyStep: Step = {
-  kind: 0,
-  masked: 0,
-  floats: 0,
-  pool: 1,
-  input: 0,
-  inputRow: 0,
-  inputLine: 0,
-  inputStepX: 0,
-  inputStepY: 0,
-  lines: 0,
-  run: 0,
-  output: 0,
-  outputRow: 0,
-  outputLine: 0,
-  outputPixel: 0,
-  height: 0,
-  width: 0,
-  channels: 0,
-  weights: 0,
-  limits: 0,
-  totals: 0,
-  scales: 0,
-  biases: 0,
-}
-
-function widenStep(plan: Plan, image: ValueLayout): Step {
-  return {
-    ...emptyStep,
-    ...outputFields(image),
-    kind: stepKinds.widen,
-    input: plan.pixelsOffset,
-    inputRow: plan.rowBytes,
-    inputLine: image.width * image.channels,
-  }
-}
-
-function stepOf(
-  operation: Weighted,
-  input: ValueLayout,
-  output: ValueLayout,
-  parameters: Parameters,
-  member: number,
-): Step {
-  const { stride, padding, pool } = operation.op === 'conv2d' ? operation : { stride: 1, padding: 0, pool: 1 }
-  return {
-    ...outputFields(output),
-    kind: input.type === 'pixels' ? stepKinds.pixels : stepKinds.bits,
-    masked: operation.weights === 'ternary' ? 1 : 0,
-    floats: operation.output === 'floats' ? 1 : 0,
-    pool,
-    input: cornerOf(input, padding),
-    inputRow: input.row,
-    inputLine: input.line,
-    inputStepX: stride * input.pixel,
-    inputStepY: stride * input.line,
-    lines: parameters.lines,
-    run: parameters.run,
-    weights: addressOf(parameters.weights, member),
-    limits: addressOf(parameters.limits, member),
-    totals: addressOf(parameters.totals, member),
-    scales: addressOf(parameters.scales, member),
-    biases: addressOf(parameters.biases, member),
-  }
-}
-
-function outputFields(output: ValueLayout) {
-  return {
-    output: cornerOf(output, 0),
-    outputRow: output.row,
-    outputLine: output.line,
-    outputPixel: output.pixel,
-    height: output.height,
-    width: output.width,
-    channels: output.channels,
-  }
 }

@@ -1,107 +1,196 @@
-/** Weights as the kernels read them: repacked once, when a model is loaded. */
+/** Weights as the kernels read them (`kernels/step.ts` draws it): repacked once, when a model is loaded. */
 
-import { bitAt, copyBits, countOnes, tapBytes, WORD_BITS, WORD_BYTES, wordsFor } from './bits.ts'
-import { CHANNEL_BLOCK } from './kernels/step.ts'
+import { bitAt, copyBits, countOnes, tapBytes, WORD_BYTES } from './bits.ts'
+import { blockLanes, CHANNEL_ALIGNMENT } from './kernels/step.ts'
+import { alignUp } from './values.ts'
 
-/** One plane of weights of one member, as a model file packs it: a row of ⌈taps / 8⌉ bytes for each channel. */
-export interface Plane {
+/** The weights of one operation and member, as a model file packs them: [plane][channel] rows of ⌈taps / 8⌉ bytes. */
+export interface Planes {
   readonly sign: Uint8Array
   /** null: no weight is 0. */
   readonly mask: Uint8Array | null
+  /** Plane i counts 2^shifts[i]-fold; increasing. */
+  readonly shifts: readonly number[]
   readonly out: number
   readonly taps: number
 }
 
-/** The weights of one channel. A whole plane may have more bits than 32-bit operators count, a row never. */
+/** One kernel position, as the weights are laid out for it. */
+export interface Window {
+  readonly lines: number
+  /** Pixels of the value in a line. */
+  readonly pixels: number
+  /** Channels of such a pixel. */
+  readonly channels: number
+  /** Bytes from one pixel to the next. */
+  readonly pixelBytes: number
+}
+
+/** One channel of one plane. A whole plane may have more bits than 32-bit operators count, a row never. */
 interface Row {
   readonly sign: Uint8Array
   readonly mask: Uint8Array | null
 }
 
-function rowOf({ sign, mask, taps }: Plane, channel: number): Row {
+function rowOf({ sign, mask, out, taps }: Planes, plane: number, channel: number): Row {
   const bytes = tapBytes(taps)
-  const cut = (packed: Uint8Array) => packed.subarray(channel * bytes, (channel + 1) * bytes)
+  const begin = (plane * out + channel) * bytes
+  const cut = (packed: Uint8Array) => packed.subarray(begin, begin + bytes)
   return { sign: cut(sign), mask: mask && cut(mask) }
 }
 
-/** −1, 0 or +1 */
-function weightAt({ sign, mask }: Row, tap: number): number {
-  if (mask && !bitAt(mask, tap)) return 0
-  return bitAt(sign, tap) ? 1 : -1
+/** Σ 2^shift over the weights of a channel that are not 0. */
+export function largestSum(planes: Planes, channel: number): number {
+  return sumOf(planes, row => (row.mask ? countOnes(row.mask) : planes.taps), channel)
 }
 
-/** The weights of a channel that are not 0. */
-export function unmaskedTaps(plane: Plane, channel: number): number {
-  const { mask } = rowOf(plane, channel)
-  return mask ? countOnes(mask) : plane.taps
+/** The sum of a channel's weights. */
+export function weightSum(planes: Planes, channel: number): number {
+  const ofRow = ({ sign, mask }: Row) => 2 * countOnes(sign) - (mask ? countOnes(mask) : planes.taps)
+  return sumOf(planes, ofRow, channel)
+}
+
+function sumOf(planes: Planes, ofRow: (row: Row) => number, channel: number): number {
+  return planes.shifts.reduce(
+    (sum, shift, plane) => sum + 2 ** shift * ofRow(rowOf(planes, plane, channel)),
+    0,
+  )
+}
+
+/** Lanes of all blocks: what each tap's weights are padded to. */
+function lanesOf(out: number): number {
+  return alignUp(out, CHANNEL_ALIGNMENT)
+}
+
+/** 64-bit words of a run of bits. */
+export function runOfBits({ pixels, pixelBytes }: Window): number {
+  return Math.ceil((pixels * pixelBytes) / WORD_BYTES)
+}
+
+/** Whether weights of bits need a mask: some are 0, or what lies behind a run shares its last word. */
+export function isMasked(hasZeros: boolean, { pixels, pixelBytes }: Window): boolean {
+  return hasZeros || (pixels * pixelBytes) % WORD_BYTES !== 0
 }
 
 /** Bytes that `packForBits` fills. */
-export function bytesForBits(plane: Plane, channels: number): number {
-  return plane.out * (plane.taps / channels) * wordsFor(channels) * WORD_BYTES * (plane.mask ? 2 : 1)
+export function bytesForBits(planes: Planes, window: Window): number {
+  const words = window.lines * runOfBits(window) * (isMasked(planes.mask !== null, window) ? 2 : 1)
+  return lanesOf(planes.out) * planes.shifts.length * words * WORD_BYTES
 }
 
-/**
- * For sums of bits: the taps of a pixel start at a word, as the activations do.
- *
- * ```
- * binary   [out][pixel][word]: sign
- * ternary  [out][pixel][word]: sign, mask
- * ```
- *
- * @param channels of the input
- * @param target zeros
- */
-export function packForBits(plane: Plane, channels: number, target: Uint8Array): void {
-  const words = wordsFor(channels)
-  const pixels = plane.taps / channels
+/** @param target zeros, at a multiple of 4 bytes */
+export function packForBits(planes: Planes, window: Window, target: Uint8Array): void {
+  const { out, shifts } = planes
+  const { lines, channels, pixels, pixelBytes } = window
+  const run = runOfBits(window)
+  const parts = isMasked(planes.mask !== null, window) ? 2 : 1
+  const ones = new Uint8Array(tapBytes(planes.taps)).fill(0xff)
+  const halves = new Uint32Array(target.buffer, target.byteOffset, target.length / 4)
+  const line = new Uint32Array(2 * run)
+  const lineBytes = new Uint8Array(line.buffer)
   let at = 0
-  for (let channel = 0; channel < plane.out; channel++) {
-    const { sign, mask } = rowOf(plane, channel)
+  const put = (row: Uint8Array, firstTap: number, lanes: number, lane: number, part: number) => {
     for (let pixel = 0; pixel < pixels; pixel++) {
-      for (let word = 0; word < words; word++) {
-        const begin = pixel * channels + word * WORD_BITS
-        const count = Math.min(WORD_BITS, channels - word * WORD_BITS)
-        copyBits(sign, begin, count, target, at)
-        at += WORD_BYTES
-        if (!mask) continue
-        copyBits(mask, begin, count, target, at)
-        at += WORD_BYTES
+      copyBits(row, firstTap + pixel * channels, channels, lineBytes, pixel * pixelBytes)
+    }
+    for (let word = 0; word < run; word++) {
+      const to = at + 2 * ((word * parts + part) * lanes + lane)
+      halves[to] = line[2 * word]
+      halves[to + 1] = line[2 * word + 1]
+    }
+  }
+  for (let first = 0; first < out; first += 32) {
+    const lanes = blockLanes(out, first)
+    for (let plane = shifts.length - 1; plane >= 0; plane--) {
+      for (let lane = 0; lane < Math.min(lanes, out - first); lane++) {
+        const { sign, mask } = rowOf(planes, plane, first + lane)
+        const begin = at
+        for (let y = 0; y < lines; y++) {
+          const firstTap = y * pixels * channels
+          put(sign, firstTap, lanes, lane, 0)
+          if (parts === 2) put(mask ?? ones, firstTap, lanes, lane, 1)
+          at += 2 * run * parts * lanes
+        }
+        at = begin
       }
+      at += 2 * lines * run * parts * lanes
     }
   }
 }
 
-/** Bytes that `packForPixels` fills. */
-export function bytesForPixels(plane: Plane, lines: number): number {
-  const pairs = Math.ceil(plane.taps / lines / 2)
-  return Math.ceil(plane.out / CHANNEL_BLOCK) * lines * pairs * CHANNEL_BLOCK * 4
+/** The largest shift whose planes fit in an int8 together: Σ 2^s ≤ 127. */
+const LARGEST_MERGED_SHIFT = 6
+
+/** Of pixels: the planes up to the largest merged shift are one, and one that lies above it comes first. */
+export function planesOfPixels(shifts: readonly number[]): 1 | 2 {
+  return Math.max(...shifts) > LARGEST_MERGED_SHIFT ? 2 : 1
 }
 
-/**
- * For sums of pixels: int16, output channels in lanes, pairs of taps side by side for a dot product of pairs.
- *
- * ```
- * [block of 8 channels][line][pair of taps][channel][tap of the pair]
- * ```
- *
- * A line of an odd number of taps ends with a weight 0, and so do the channels of the last block.
- *
- * @param lines of a window; they divide the taps
- * @param target zeros
- */
-export function packForPixels(plane: Plane, lines: number, target: Int16Array): void {
-  const lineTaps = plane.taps / lines
-  const pairs = Math.ceil(lineTaps / 2)
-  for (let channel = 0; channel < plane.out; channel++) {
-    const row = rowOf(plane, channel)
-    const block = Math.floor(channel / CHANNEL_BLOCK)
-    const lane = channel % CHANNEL_BLOCK
-    for (let tap = 0; tap < plane.taps; tap++) {
-      const line = Math.floor(tap / lineTaps)
-      const inLine = tap % lineTaps
-      const pair = (block * lines + line) * pairs + (inLine >> 1)
-      target[(pair * CHANNEL_BLOCK + lane) * 2 + (inLine & 1)] = weightAt(row, tap)
+/** Groups of four bytes of a run of pixels. */
+export function runOfPixels({ pixels, channels }: Window): number {
+  return Math.ceil((pixels * channels) / 4)
+}
+
+/** Bytes that `packForPixels` fills. */
+export function bytesForPixels({ out, shifts }: Planes, window: Window): number {
+  return lanesOf(out) * planesOfPixels(shifts) * window.lines * runOfPixels(window) * 4
+}
+
+/** @param target zeros */
+export function packForPixels(planes: Planes, window: Window, target: Int8Array): void {
+  const { out, shifts } = planes
+  const taps = window.pixels * window.channels
+  const merged = planesOfPixels(shifts)
+  for (let first = 0, at = 0; first < out; first += 32) {
+    const lanes = blockLanes(out, first)
+    const lineBytes = runOfPixels(window) * lanes * 4
+    for (const [plane, shift] of shifts.entries()) {
+      const isMerged = shift <= LARGEST_MERGED_SHIFT
+      const weight = isMerged ? 2 ** shift : 1
+      const begin = at + (isMerged ? merged - 1 : 0) * window.lines * lineBytes
+      for (let lane = 0; lane < Math.min(lanes, out - first); lane++) {
+        const { sign, mask } = rowOf(planes, plane, first + lane)
+        for (let tap = 0; tap < window.lines * taps; tap++) {
+          if (mask && bitAt(mask, tap) === 0) continue
+          const inLine = tap % taps
+          const to = begin + ((tap - inLine) / taps) * lineBytes + ((inLine >> 2) * lanes + lane) * 4
+          target[to + (inLine & 3)] = bitAt(sign, tap) === 1 ? weight : -weight
+        }
+      }
     }
+    at += merged * window.lines * lineBytes
+  }
+}
+
+/** Floats of a run, those that pad the channels included. */
+export function runOfFloats({ pixels, pixelBytes }: Window): number {
+  return (pixels * pixelBytes) / 4
+}
+
+/** Bytes that `packForFloats` fills. */
+export function bytesForFloats({ out }: Planes, window: Window): number {
+  return lanesOf(out) * window.lines * runOfFloats(window) * 4
+}
+
+/** @param target zeros */
+export function packForFloats(planes: Planes, window: Window, target: Float32Array): void {
+  const { out, taps, shifts } = planes
+  const { channels } = window
+  const padded = window.pixelBytes / 4
+  for (let first = 0, at = 0; first < out; first += 32) {
+    const lanes = blockLanes(out, first)
+    for (const [plane, shift] of shifts.entries()) {
+      const weight = 2 ** shift
+      for (let lane = 0; lane < Math.min(lanes, out - first); lane++) {
+        const { sign, mask } = rowOf(planes, plane, first + lane)
+        for (let tap = 0; tap < taps; tap++) {
+          if (mask && bitAt(mask, tap) === 0) continue
+          const channel = tap % channels
+          const float = ((tap - channel) / channels) * padded + channel
+          target[at + float * lanes + lane] = bitAt(sign, tap) === 1 ? weight : -weight
+        }
+      }
+    }
+    at += window.lines * runOfFloats(window) * lanes
   }
 }
