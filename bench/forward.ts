@@ -91,7 +91,7 @@ ${rows.join('\n')}
 
 | | bytes |
 |---|---:|
-| weights of one member, packed in memory, with thresholds | ${Math.round(plan.weightBytes / plan.members)} |
+| weights of one member, packed in memory, with thresholds | ${Math.round(plan.parameterBytes / plan.members)} |
 | model file, ${plan.members} members and check vectors | ${file.length} |
 | float32 baseline file | ${onnx.length} |
 
