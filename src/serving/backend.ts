@@ -1,34 +1,86 @@
 import { readFile } from 'node:fs/promises'
-import type { Backend } from '../engine/kernels/kernels.ts'
+import { createRequire } from 'node:module'
+import { fileURLToPath } from 'node:url'
+import type { Backend, Kernels } from '../engine/kernels/kernels.ts'
+import { type NativeAddon, type NativeBackend, nativeKernels } from '../engine/kernels/native.ts'
+import { wasmKernels } from '../engine/kernels/wasm.ts'
 import { XnordError } from '../errors.ts'
 
-export interface LoadedBackend {
-  readonly name: Backend
-  /** The compiled kernels, which every worker instantiates. */
-  readonly kernels: WebAssembly.Module
+/** All that a worker needs to make its kernels. It survives structured cloning, which an addon does not. */
+export type LoadedBackend =
+  | { readonly name: NativeBackend; readonly addon: string }
+  | { readonly name: 'wasm'; readonly module: WebAssembly.Module }
+
+export interface BackendChoice {
+  readonly backend: LoadedBackend
+  /** What the native ones lack, and what helps; null where one was chosen, or none is wanted. */
+  readonly shortfall: string | null
 }
 
-/** Where the build puts the kernels; this file lies two levels below the repository both as source and as built. */
-const kernelsFile = new URL('../../dist/kernels.wasm', import.meta.url)
+/** Where the build puts the kernels. */
+export interface KernelFiles {
+  readonly addon: string
+  readonly wasm: string
+}
+
+/** This file lies two levels below the repository both as source and as built. */
+const builtFiles: KernelFiles = {
+  addon: fileURLToPath(new URL('../../dist/kernels.node', import.meta.url)),
+  wasm: fileURLToPath(new URL('../../dist/kernels.wasm', import.meta.url)),
+}
 
 /**
- * Chooses a backend and compiles its kernels, once for the process.
+ * Chooses a backend, once for the process: the fastest native one that this CPU has, else wasm.
  *
  * @param forced the only one that will do
- * @throws CONFIGURATION_INVALID where that one is not there
+ * @throws CONFIGURATION_INVALID where that one is not there, INTERNAL where not even wasm is
  */
 export async function loadBackend(
   forced: string | undefined,
-  file: URL = kernelsFile,
-): Promise<LoadedBackend> {
-  if (forced !== undefined && forced !== 'wasm') {
-    throw new XnordError(
-      'CONFIGURATION_INVALID',
-      `XNORD_BACKEND is ${JSON.stringify(forced)}; there is: wasm.`,
-    )
-  }
+  files: KernelFiles = builtFiles,
+): Promise<BackendChoice> {
+  if (forced === 'wasm') return { backend: await loadWasm(files.wasm), shortfall: null }
+  let addon: NativeAddon
   try {
-    return { name: 'wasm', kernels: await WebAssembly.compile(new Uint8Array(await readFile(file))) }
+    addon = loadAddon(files.addon)
+  } catch (thrown) {
+    const shortfall = explain(thrown as NodeJS.ErrnoException)
+    if (forced !== undefined) throw absent(forced, ['wasm'], ` The native ones ${shortfall}.`)
+    return { backend: await loadWasm(files.wasm), shortfall }
+  }
+  const name = forced === undefined ? addon.backends[0] : addon.backends.find(known => known === forced)
+  if (name === undefined) throw absent(forced, [...addon.backends, 'wasm'], '')
+  return { backend: { name, addon: files.addon }, shortfall: null }
+}
+
+/** The kernels of a backend on an arena, for the thread that calls this. */
+export function openKernels(backend: LoadedBackend, memory: WebAssembly.Memory): Kernels {
+  return backend.name === 'wasm'
+    ? wasmKernels(backend.module, memory)
+    : nativeKernels(loadAddon(backend.addon), backend.name, memory)
+}
+
+/** Every thread has an addon of its own; a second time in a thread it is the same. */
+function loadAddon(path: string): NativeAddon {
+  return createRequire(import.meta.url)(path) as NativeAddon
+}
+
+function explain({ code, message }: NodeJS.ErrnoException): string {
+  return code === 'MODULE_NOT_FOUND'
+    ? 'have not been built: npm run build does it where there is a C++ compiler'
+    : `cannot be loaded: ${message.split('\n')[0]}; npm run build makes them anew`
+}
+
+function absent(forced: string | undefined, there: readonly Backend[], reason: string): XnordError {
+  return new XnordError(
+    'CONFIGURATION_INVALID',
+    `XNORD_BACKEND is ${JSON.stringify(forced)}; there is: ${there.join(', ')}.${reason}`,
+  )
+}
+
+async function loadWasm(file: string): Promise<LoadedBackend> {
+  try {
+    return { name: 'wasm', module: await WebAssembly.compile(new Uint8Array(await readFile(file))) }
   } catch (thrown) {
     const { message } = thrown as Error
     throw new XnordError('INTERNAL', `The kernels cannot be loaded (npm run build makes them): ${message}.`, {

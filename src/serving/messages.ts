@@ -4,12 +4,12 @@ import type { Check } from '../engine/format.ts'
 import type { InputSpec } from '../engine/graph.ts'
 import type { Plan } from '../engine/plan.ts'
 import type { ErrorData } from '../errors.ts'
+import type { LoadedBackend } from './backend.ts'
 import type { BaselinePrediction, Prediction } from './types.ts'
 
 /** What every worker is born with. */
 export interface WorkerData {
-  /** The compiled wasm kernels. */
-  readonly kernels: WebAssembly.Module
+  readonly backend: LoadedBackend
   /** Pixels of an image file beyond which it is refused before it is decoded. */
   readonly maxPixels: number
 }

@@ -46,10 +46,10 @@ export class WorkerPool {
   #finishedSeconds = 0
   #dead = false
 
-  constructor({ workers, kernels, maxPixels, log, entry = workerEntry, onDead }: WorkerPoolOptions) {
+  constructor({ workers, backend, maxPixels, log, entry = workerEntry, onDead }: WorkerPoolOptions) {
     this.workers = workers
     this.#log = log
-    const workerData: WorkerData = { kernels, maxPixels }
+    const workerData: WorkerData = { backend, maxPixels }
     this.#piscina = new Piscina({
       filename: fileURLToPath(entry),
       name: 'run' satisfies keyof WorkerTasks,

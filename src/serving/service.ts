@@ -25,9 +25,12 @@ const drainLimit = 10_000
  */
 export async function createService(options: ServiceOptions): Promise<Service> {
   const { models: folder, workers, maxPixels, defaultModel, log, onDead } = options
-  const backend = await loadBackend(options.backend)
-  log.info({ backend: backend.name, workers }, `computing with the ${backend.name} kernels`)
-  const pool = new WorkerPool({ workers, kernels: backend.kernels, maxPixels, log, onDead })
+  const { backend, shortfall } = await loadBackend(options.backend)
+  const computing = `computing with the ${backend.name} kernels`
+  const details = { backend: backend.name, workers }
+  if (shortfall === null) log.info(details, computing)
+  else log.warn(details, `${computing}; the native ones, which are faster, ${shortfall}`)
+  const pool = new WorkerPool({ workers, backend, maxPixels, log, onDead })
   try {
     const loaded = await openModels(options, backend, pool)
     if (loaded.size === 0) {

@@ -1,10 +1,10 @@
 import type { Baseline } from '../baseline/baseline.ts'
 import { openBaseline } from '../baseline/baseline.ts'
-import { wasmKernels } from '../engine/kernels/wasm.ts'
 import { Network, type NetworkSlot, verifyNetwork } from '../engine/network.ts'
 import { answer } from '../engine/probabilities.ts'
 import { asXnordError, XnordError } from '../errors.ts'
 import { decodeImage } from '../images/decode.ts'
+import { openKernels } from './backend.ts'
 import { arrive } from './barrier.ts'
 import type {
   EveryWorker,
@@ -46,7 +46,7 @@ export function createWorkerTasks(data: WorkerData): WorkerTasks {
 
   /** Only a model that reproduces its check vectors here is kept. */
   function open(spec: ModelSpec, slot: number): OpenModel {
-    const network = new Network(spec.plan, spec.memory.buffer, wasmKernels(data.kernels, spec.memory))
+    const network = new Network(spec.plan, spec.memory.buffer, openKernels(data.backend, spec.memory))
     verifyNetwork(network.slot(slot), spec.check)
     const model = { spec, network, baseline: null }
     models.set(spec.id, model)

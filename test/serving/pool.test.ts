@@ -5,7 +5,7 @@ import { test } from 'tap'
 import type { RowsReply, RunMessage } from '../../src/serving/messages.ts'
 import type { LoadedModel } from '../../src/serving/model.ts'
 import { WorkerPool } from '../../src/serving/pool.ts'
-import { kernels, loadTiny, recordingLog, tinyLogits, tinyRows } from './tiny.ts'
+import { backend, loadTiny, recordingLog, tinyLogits, tinyRows } from './tiny.ts'
 
 const digit: Uint8Array = readFileSync(new URL('../fixtures/digit.png', import.meta.url))
 
@@ -43,7 +43,7 @@ function logitsOf(reply: { readonly kind: string }): readonly number[] {
 
 test('two workers', async t => {
   const { log } = recordingLog()
-  const pool = new WorkerPool({ workers: 2, kernels: await kernels(), maxPixels: 10_000, log })
+  const pool = new WorkerPool({ workers: 2, backend: await backend(), maxPixels: 10_000, log })
   t.teardown(() => pool.close())
   const model = await loadTiny(t.testdir({}), 2)
 
@@ -154,7 +154,7 @@ test('where no worker can start, no task waits for one, and that is said once', 
   const causes: unknown[] = []
   const pool = new WorkerPool({
     workers: 1,
-    kernels: await kernels(),
+    backend: await backend(),
     maxPixels: 1,
     log,
     entry,

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { encodeOnnx } from '../../bench/onnx/encode.ts'
 import { parseModel } from '../../src/engine/format.ts'
 import type { ErrorCode } from '../../src/errors.ts'
-import { loadBackend } from '../../src/serving/backend.ts'
+import { type LoadedBackend, loadBackend } from '../../src/serving/backend.ts'
 import { type LoadedModel, loadModel } from '../../src/serving/model.ts'
 import type { Log, Observer, RejectionReason, Row } from '../../src/serving/types.ts'
 import { rewrite } from '../engine/rewrite.ts'
@@ -118,6 +118,7 @@ export async function loadTiny(folder: string, slots: number): Promise<LoadedMod
   return loadModel({ name: 'tiny', version: 1, path }, 'wasm', slots, recordingLog().log)
 }
 
-export async function kernels(): Promise<WebAssembly.Module> {
-  return (await loadBackend(undefined)).kernels
+/** The fastest here: what workers compute does not depend on it. */
+export async function backend(): Promise<LoadedBackend> {
+  return (await loadBackend(undefined)).backend
 }

@@ -6,13 +6,13 @@ import type { RunMessage, WorkerTasks } from '../../src/serving/messages.ts'
 import type { LoadedModel } from '../../src/serving/model.ts'
 import type { Row } from '../../src/serving/types.ts'
 import { createWorkerTasks } from '../../src/serving/worker-tasks.ts'
-import { kernels, loadTiny, tinyLogits, tinyRows } from './tiny.ts'
+import { backend, loadTiny, tinyLogits, tinyRows } from './tiny.ts'
 
 const digit: Uint8Array = readFileSync(new URL('../fixtures/digit.png', import.meta.url))
 const file = (bytes: Uint8Array): Row => ({ kind: 'file', bytes })
 
 async function worker(): Promise<WorkerTasks> {
-  return createWorkerTasks({ kernels: await kernels(), maxPixels: 10_000 })
+  return createWorkerTasks({ backend: await backend(), maxPixels: 10_000 })
 }
 
 function alone() {
