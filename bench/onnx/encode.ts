@@ -18,7 +18,8 @@ export type TensorType = keyof typeof rawData
 export interface OnnxValue {
   readonly name: string
   readonly type?: number
-  readonly shape: readonly (number | string)[]
+  /** Of an output it may be left to the reader of the file to find out. */
+  readonly shape?: readonly (number | string)[]
   /** A sequence of such tensors, not one. */
   readonly sequence?: boolean
 }
@@ -107,11 +108,15 @@ function encodeTensor({ name, type = onnxType.float, shape, values, location }: 
 }
 
 function encodeValue({ name, type = onnxType.float, shape, sequence = false }: OnnxValue): Uint8Array {
-  const axes = shape.map((axis): Field => [1, message([typeof axis === 'number' ? [1, axis] : [2, axis]])])
-  const tensorType = message([
-    [1, type],
-    [2, message(axes)],
-  ])
+  const axes = shape?.map((axis): Field => [1, message([typeof axis === 'number' ? [1, axis] : [2, axis]])])
+  const tensorType = message(
+    axes
+      ? [
+          [1, type],
+          [2, message(axes)],
+        ]
+      : [[1, type]],
+  )
   const tensor = message([[1, tensorType]])
   const valueType = sequence ? message([[4, message([[1, tensor]])]]) : tensor
   return message([
