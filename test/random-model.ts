@@ -67,42 +67,6 @@ export function linear(attributes: Partial<Linear> & Pick<Linear, 'name' | 'inpu
 
 const weighted = { weights: 'binary', shifts: [0], output: 'bits', add: null } as const
 
-/** A model of any shape that the engine runs, small enough for the reference. */
-export function randomModel(seed: number): ModelContent {
-  const random = new Random(seed)
-  return fillSketch(randomSketch(random), random)
-}
-
-/**
- * One convolution on several words of bits, with windows of 1×1 to 7×7: what models of any shape hardly ever hold,
- * since the reference would take too long.
- */
-export function wideModel(seed: number): ModelContent {
-  const random = new Random(seed)
-  const kernel = random.integer(1, 7)
-  const pool = random.choice([1, 2] as const)
-  const padding = random.integer(0, kernel - 1)
-  const stride = random.choice([1, 1, 2])
-  const positions = random.integer(pool, 3)
-  const side = Math.max(1, (positions - 1) * stride + kernel - 2 * padding)
-  const input: InputSpec = { height: side, width: side, channels: 1, resize: 'stretch' }
-  const operations = [
-    conv2d({ name: 'wide', input: 'image', out: random.integer(65, 130) }),
-    conv2d({
-      name: 'windows',
-      input: 'wide',
-      out: random.integer(1, 9),
-      weights: kind(random),
-      kernel,
-      stride,
-      padding,
-      pool,
-    }),
-    linear({ name: 'logits', input: 'windows', out: 2, output: 'floats' }),
-  ]
-  return fillSketch({ input, operations, members: 1 }, random)
-}
-
 /** Random tensors for a graph, some of them shared by the members, and its check vectors. */
 export function fillSketch(sketch: ModelSketch, random: Random): ModelContent {
   const { input, operations, members } = sketch
@@ -143,79 +107,6 @@ export function randomTensors(sketch: ModelSketch, random: Random): ReadonlyMap<
   return tensors
 }
 
-/** Multiplications of the reference for one row of one operation, at most. */
-const BUDGET = 40_000
-
-function randomSketch(random: Random): ModelSketch {
-  const side = () => random.choice([1, 2, 3, 5, 8, 13, 17])
-  const input: InputSpec = {
-    height: side(),
-    width: side(),
-    channels: random.choice([1, 3]),
-    resize: 'stretch',
-  }
-  const operations: Operation[] = []
-  const readable = ['image']
-  const type = (name: string) => typeOf(input, operations, name)
-  for (let depth = random.integer(0, 4); depth > 0; depth--) {
-    const name = `hidden${operations.length}`
-    // Most follow each other; some branch off an earlier value, so that one value has several readers.
-    const source = random.chance(0.8) ? readable[readable.length - 1] : random.choice(readable)
-    const operation = randomHidden(random, name, source, type(source))
-    operations.push(operation)
-    if (operation.output === 'bits') readable.push(name)
-  }
-  const source = random.choice(readable.slice(-2))
-  const { height, width } = type(source)
-  const head = {
-    name: 'logits',
-    input: source,
-    out: random.integer(1, 11),
-    weights: kind(random),
-    output: 'floats',
-  } as const
-  const square = height === width && height <= 7
-  operations.push(square && random.chance(0.3) ? conv2d({ ...head, kernel: height }) : linear(head))
-  return { input, operations, members: random.choice([1, 1, 2, 3]) }
-}
-
-function typeOf(input: InputSpec, operations: readonly Operation[], name: string): ValueType {
-  const head = linear({ name: 'logits', input: 'image', out: 1, output: 'floats' })
-  return inferValues(input, [...operations, head]).values.get(name)!
-}
-
-function randomHidden(random: Random, name: string, input: string, source: ValueType): Conv2d | Linear {
-  for (let attempt = 0; attempt < 50; attempt++) {
-    const out = random.choice([1, 2, 7, 8, 9, 31, 33, 63, 64, 65, 128, 130, random.integer(1, 130)])
-    const common = {
-      name,
-      input,
-      out,
-      weights: kind(random),
-      output: random.chance(0.1) ? 'floats' : 'bits',
-    } as const
-    if (random.chance(0.25)) {
-      if (tapsOf(linear(common), source) * out <= BUDGET) return linear(common)
-      continue
-    }
-    const kernel = random.integer(1, 7)
-    const pool = common.output === 'bits' && random.chance(0.5) ? 2 : 1
-    const stride = random.choice([1, 1, 1, 2, 3, 4])
-    const padding = random.chance(0.5) ? 0 : random.integer(0, kernel - 1)
-    const operation = conv2d({ ...common, kernel, stride, padding, pool })
-    const positions = (size: number) => Math.floor((size + 2 * padding - kernel) / stride) + 1
-    const height = positions(source.height)
-    const width = positions(source.width)
-    if (Math.min(height, width) < pool) continue
-    if (height * width * out * tapsOf(operation, source) <= BUDGET) return operation
-  }
-  return conv2d({ name, input, out: 1 })
-}
-
-function kind(random: Random): 'binary' | 'ternary' {
-  return random.chance(0.5) ? 'binary' : 'ternary'
-}
-
 function addTensors(
   tensors: Map<string, Tensor>,
   operation: Operation,
@@ -229,23 +120,28 @@ function addTensors(
     const data = Float32Array.from({ length: count * length }, value)
     tensors.set(`${operation.name}.${part}`, { dtype: 'F32', shape: [count, length], data })
   }
-  if (operation.op === 'sign') floats('threshold', source.channels, () => random.uniform() - 0.5)
+  if (operation.op === 'sign') floats('threshold', source.channels, () => moderate(random))
   if (!isWeighted(operation)) return
   const { name, out, shifts } = operation
   const taps = tapsOf(operation, source)
   addPlanes(tensors, operation, taps, copies(), random)
   if (operation.output === 'floats') {
-    floats('scale', out, () => (random.chance(0.1) ? 0 : random.uniform() - 0.5))
-    floats('bias', out, () => random.uniform() - 0.5)
+    floats('scale', out, () => moderate(random))
+    floats('bias', out, () => moderate(random))
     return
   }
-  const spread = Math.sqrt(taps) * (source.type === 'pixels' ? 74 : 1) * shifts.length
+  const spread = Math.sqrt(taps) * (source.type === 'pixels' ? 74 : 1) * 2 ** shifts[shifts.length - 1]
   const count = copies()
   const data = Int32Array.from({ length: count * out }, () => {
     if (random.chance(0.05)) return random.choice([-(2 ** 30), 2 ** 30])
     return Math.round((random.uniform() - 0.5) * 2 * spread)
   })
   tensors.set(`${name}.threshold`, { dtype: 'I32', shape: [count, out], data })
+}
+
+/** Zeros of both signs, too: −0 equals +0 where a sign is taken, and yet has other bits. */
+function moderate(random: Random): number {
+  return random.chance(0.2) ? random.choice([0, -0]) : random.uniform() - 0.5
 }
 
 /** Some channels have no weight but 0, where weights may be masked. */

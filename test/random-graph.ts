@@ -1,0 +1,208 @@
+/** Random models of every operation, kind of weights and shape, small enough for the reference. */
+
+import type { ModelContent } from '../src/engine/format.ts'
+import {
+  type Conv2d,
+  type InputSpec,
+  inferValues,
+  type Linear,
+  type Operation,
+  tapsOf,
+  type ValueType,
+  type WeightKind,
+} from '../src/engine/graph.ts'
+import { conv2d, fillSketch, linear, type ModelSketch, Random } from './random-model.ts'
+
+/** A model of any shape and of up to eight operations. */
+export function randomModel(seed: number): ModelContent {
+  const random = new Random(seed)
+  return fillSketch(new Sketch(random).draw(), random)
+}
+
+/**
+ * One convolution on several words of bits, with windows of 1×1 to 7×7: what models of any shape hardly ever hold,
+ * since the reference would take too long.
+ */
+export function wideModel(seed: number): ModelContent {
+  const random = new Random(seed)
+  const kernel = random.integer(1, 7)
+  const pool = random.choice([1, 2] as const)
+  const padding = random.integer(0, kernel - 1)
+  const stride = random.choice([1, 1, 2])
+  const positions = random.integer(pool, 3)
+  const side = Math.max(1, (positions - 1) * stride + kernel - 2 * padding)
+  const input: InputSpec = { height: side, width: side, channels: 1, resize: 'stretch' }
+  const operations = [
+    conv2d({ name: 'wide', input: 'image', out: random.integer(65, 200) }),
+    conv2d({
+      name: 'windows',
+      input: 'wide',
+      out: random.integer(1, 9),
+      ...randomWeights(random, 7),
+      kernel,
+      stride,
+      padding,
+      pool,
+    }),
+    linear({ name: 'logits', input: 'windows', out: 2, output: 'floats' }),
+  ]
+  return fillSketch({ input, operations, members: 1 }, random)
+}
+
+/** Around the lanes and words that layouts are made of. */
+const WIDTHS = [1, 2, 7, 8, 9, 15, 16, 17, 31, 32, 33, 40, 48, 49, 63, 64, 65, 96, 128, 130]
+
+/** Multiplications of the reference for one row of one operation, at most. */
+const BUDGET = 40_000
+
+/** Sums of pixels that become floats stay within ±2²⁴: 2⁷ · taps · 2^shift. */
+const PIXEL_SUMS = 2 ** 17
+
+class Sketch {
+  readonly #random: Random
+  readonly #input: InputSpec
+  readonly #operations: Operation[] = []
+  readonly #values: Map<string, ValueType>
+
+  constructor(random: Random) {
+    this.#random = random
+    const side = () => random.choice([1, 2, 3, 4, 5, 8, 13, 16, 17])
+    const [height, width] = [side(), side()]
+    this.#input = { height, width, channels: random.choice([1, 3]), resize: 'stretch' }
+    this.#values = new Map([['image', { type: 'pixels', height, width, channels: this.#input.channels }]])
+  }
+
+  draw(): ModelSketch {
+    const random = this.#random
+    for (let depth = random.integer(0, 7); depth > 0; depth--) {
+      const operation = this.#hidden(`hidden${this.#operations.length}`, this.#source())
+      if (operation) this.#add(operation)
+    }
+    this.#add(this.#head())
+    return { input: this.#input, operations: this.#operations, members: random.choice([1, 1, 2, 3]) }
+  }
+
+  #add(operation: Operation): void {
+    this.#operations.push(operation)
+    const last = { name: 'logits', input: 'image', out: 1, output: 'floats' } as const
+    const graph = operation.name === 'logits' ? this.#operations : [...this.#operations, linear(last)]
+    this.#values.set(operation.name, inferValues(this.#input, graph).values.get(operation.name)!)
+  }
+
+  /** Most operations follow each other; some branch off an earlier value, so that one value has several readers. */
+  #source(): string {
+    const names = [...this.#values.keys()]
+    return this.#random.chance(0.7) ? names[names.length - 1] : this.#random.choice(names)
+  }
+
+  #hidden(name: string, input: string): Operation | null {
+    const random = this.#random
+    const source = this.#values.get(input)!
+    if (source.type === 'floats') return this.#onFloats(name, input, source)
+    if (random.chance(0.4)) {
+      const residual = this.#residual(name, input, source)
+      if (residual) return residual
+    }
+    return this.#weighted(name, input, source)
+  }
+
+  #onFloats(name: string, input: string, source: ValueType): Operation | null {
+    const random = this.#random
+    if (random.chance(0.6)) return { op: 'sign', name, input }
+    if (random.chance(0.6)) {
+      const sizes = [1, 2, 3, 4, 8].filter(size => source.height % size === 0 && source.width % size === 0)
+      return { op: 'average_pool', name, input, size: random.choice(sizes) }
+    }
+    const sum = linear({
+      name,
+      input,
+      out: random.choice(WIDTHS),
+      ...randomWeights(random, 7),
+      output: 'floats',
+    })
+    return this.#withAddend(tapsOf(sum, source) * sum.out <= BUDGET ? sum : { ...sum, out: 1 }, {
+      type: 'floats',
+      height: 1,
+      width: 1,
+      channels: sum.out,
+    })
+  }
+
+  /** A convolution whose output has the shape of floats that are there already, which it adds. */
+  #residual(name: string, input: string, source: ValueType): Operation | null {
+    const random = this.#random
+    const kernel = random.choice([1, 3, 5])
+    const padding = (kernel - 1) / 2
+    const fitting = [...this.#values].filter(([, { type, height, width, channels }]) => {
+      const taps = kernel ** 2 * source.channels
+      const same = type === 'floats' && height === source.height && width === source.width
+      return same && height * width * channels * taps <= BUDGET
+    })
+    if (fitting.length === 0) return null
+    const [add, { channels: out }] = random.choice(fitting)
+    const operation = conv2d({ name, input, out, kernel, padding, output: 'floats', add })
+    return { ...operation, ...this.#weightsFor(operation, source) }
+  }
+
+  #weighted(name: string, input: string, source: ValueType): Operation | null {
+    const random = this.#random
+    for (let attempt = 0; attempt < 50; attempt++) {
+      const out = random.chance(0.7) ? random.choice(WIDTHS) : random.integer(1, 130)
+      const common = { name, input, out, output: random.chance(0.35) ? 'floats' : 'bits' } as const
+      if (random.chance(0.25)) {
+        const sum = linear(common)
+        if (tapsOf(sum, source) * out > BUDGET) continue
+        const operation = { ...sum, ...this.#weightsFor(sum, source) }
+        return this.#withAddend(operation, { type: common.output, height: 1, width: 1, channels: out })
+      }
+      const kernel = random.integer(1, 7)
+      const pool = common.output === 'bits' && random.chance(0.5) ? 2 : 1
+      const stride = random.choice([1, 1, 1, 2, 3, 4])
+      const padding = random.chance(0.5) ? 0 : random.integer(0, kernel - 1)
+      const sum = conv2d({ ...common, kernel, stride, padding, pool })
+      const positions = (size: number) => Math.floor((size + 2 * padding - kernel) / stride) + 1
+      const height = positions(source.height)
+      const width = positions(source.width)
+      if (Math.min(height, width) < pool) continue
+      if (height * width * out * tapsOf(sum, source) > BUDGET) continue
+      const operation = { ...sum, ...this.#weightsFor(sum, source) }
+      return this.#withAddend(operation, { type: common.output, height, width, channels: out })
+    }
+    return null
+  }
+
+  #withAddend<W extends Conv2d | Linear>(operation: W, output: ValueType): W {
+    if (output.type !== 'floats' || this.#random.chance(0.5)) return operation
+    const shape = ({ type, height, width, channels }: ValueType) => [type, height, width, channels].join()
+    const fitting = [...this.#values].filter(
+      ([, value]) => shape(value) === shape({ ...output, channels: operation.out }),
+    )
+    return fitting.length === 0 ? operation : { ...operation, add: this.#random.choice(fitting)[0] }
+  }
+
+  #weightsFor(operation: Conv2d | Linear, source: ValueType): Pick<Linear, 'weights' | 'shifts'> {
+    const sums = operation.output === 'floats' && source.type === 'pixels'
+    const largest = sums ? Math.floor(Math.log2(PIXEL_SUMS / tapsOf(operation, source))) : 7
+    return randomWeights(this.#random, Math.min(7, largest))
+  }
+
+  #head(): Operation {
+    const random = this.#random
+    const input = random.choice([...this.#values.keys()].slice(-3))
+    const source = this.#values.get(input)!
+    const { height, width } = source
+    const common = { name: 'logits', input, out: random.integer(1, 11), output: 'floats' } as const
+    const square = height === width && height <= 7 && source.type !== 'floats'
+    const head = square && random.chance(0.3) ? conv2d({ ...common, kernel: height }) : linear(common)
+    return { ...head, ...this.#weightsFor(head, source) }
+  }
+}
+
+/** @param largest of the shifts */
+function randomWeights(random: Random, largest: number): Pick<Linear, 'weights' | 'shifts'> {
+  const weights: WeightKind = random.choice(['binary', 'ternary', 'shift'])
+  if (weights !== 'shift') return { weights, shifts: [0] }
+  const shifts = Array.from({ length: largest }, (_, index) => index + 1)
+  const density = random.uniform()
+  return { weights, shifts: [0, ...shifts.filter(() => random.chance(density))] }
+}
