@@ -1,7 +1,7 @@
 /** Operations as the tables that kernels read. */
 
 import { isWeighted, type Operation, type Weighted } from './graph.ts'
-import { type Step, stepKinds } from './kernels/step.ts'
+import { CHANNEL_ALIGNMENT, type Step, stepKinds } from './kernels/step.ts'
 import { addressOf, type Parameters, windowOf } from './parameters.ts'
 import { paddingOf } from './slot.ts'
 import { alignUp, cornerOf, type ValueLayout } from './values.ts'
@@ -80,10 +80,13 @@ export function stepOf(
   }
 }
 
-/** 64-bit words of weights that a row reads, by lanes that padding fills as by others; of floats without weights. */
-export function workOf({ kind, pool, masked, planes, lines, run, height, width, channels }: Step): number {
-  const sums = height * width * pool ** 2 * alignUp(channels, 16) * lines * run
-  return sums * planes * (kind === stepKinds.bits ? 1 + masked : 1 / 2)
+/**
+ * What a row costs, in 64-bit words of signs, the lanes that pad the channels included. Masks come nearly for free; two
+ * groups of pixels, two floats of weights or, where there are none, of values count as a word.
+ */
+export function workOf({ kind, pool, planes, lines, run, height, width, channels }: Step): number {
+  const sums = height * width * pool ** 2 * alignUp(channels, CHANNEL_ALIGNMENT)
+  return sums * planes * lines * run * (kind === stepKinds.bits ? 1 : 1 / 2)
 }
 
 function strideOf(operation: Operation): number {

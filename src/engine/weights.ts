@@ -80,41 +80,42 @@ export function bytesForBits(planes: Planes, window: Window): number {
 
 /** @param target zeros, at a multiple of 4 bytes */
 export function packForBits(planes: Planes, window: Window, target: Uint8Array): void {
-  const { out, shifts } = planes
+  const { out, shifts, mask } = planes
   const { lines, channels, pixels, pixelBytes } = window
   const run = runOfBits(window)
-  const parts = isMasked(planes.mask !== null, window) ? 2 : 1
+  const masked = isMasked(mask !== null, window)
   const ones = new Uint8Array(tapBytes(planes.taps)).fill(0xff)
   const halves = new Uint32Array(target.buffer, target.byteOffset, target.length / 4)
   const line = new Uint32Array(2 * run)
   const lineBytes = new Uint8Array(line.buffer)
-  let at = 0
-  const put = (row: Uint8Array, firstTap: number, lanes: number, lane: number, part: number) => {
+
+  /** Puts a line of a row, from a half word on, so many of them apart. */
+  const putLine = (row: Uint8Array, y: number, begin: number, step: number) => {
     for (let pixel = 0; pixel < pixels; pixel++) {
-      copyBits(row, firstTap + pixel * channels, channels, lineBytes, pixel * pixelBytes)
+      copyBits(row, (y * pixels + pixel) * channels, channels, lineBytes, pixel * pixelBytes)
     }
-    for (let word = 0; word < run; word++) {
-      const to = at + 2 * ((word * parts + part) * lanes + lane)
-      halves[to] = line[2 * word]
-      halves[to + 1] = line[2 * word + 1]
+    for (let word = 0, at = begin; word < run; word++, at += step) {
+      halves[at] = line[2 * word]
+      halves[at + 1] = line[2 * word + 1]
     }
   }
-  for (let first = 0; first < out; first += 32) {
+
+  for (let first = 0, block = 0; first < out; first += 32) {
     const lanes = blockLanes(out, first)
-    for (let plane = shifts.length - 1; plane >= 0; plane--) {
+    const step = 2 * lanes * (masked ? 2 : 1)
+    const planeHalves = lines * run * step
+    for (const plane of shifts.keys()) {
+      const begin = block + (shifts.length - 1 - plane) * planeHalves
       for (let lane = 0; lane < Math.min(lanes, out - first); lane++) {
-        const { sign, mask } = rowOf(planes, plane, first + lane)
-        const begin = at
+        const row = rowOf(planes, plane, first + lane)
         for (let y = 0; y < lines; y++) {
-          const firstTap = y * pixels * channels
-          put(sign, firstTap, lanes, lane, 0)
-          if (parts === 2) put(mask ?? ones, firstTap, lanes, lane, 1)
-          at += 2 * run * parts * lanes
+          const at = begin + y * run * step + 2 * lane
+          putLine(row.sign, y, at, step)
+          if (masked) putLine(row.mask ?? ones, y, at + 2 * lanes, step)
         }
-        at = begin
       }
-      at += 2 * lines * run * parts * lanes
     }
+    block += shifts.length * planeHalves
   }
 }
 
