@@ -7,6 +7,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { builtAddon } from '../test/engine/native-addon.ts'
 import { findChromium } from '../test/page/chromium.ts'
 
 interface Summary {
@@ -33,6 +34,7 @@ const run = spawnSync(
 if (run.status !== 0) process.exit(run.status ?? 1)
 if (findChromium() === undefined)
   console.log('The page was NOT tested: no Chromium on PATH, nor in CHROMIUM_PATH')
+if (builtAddon.skip) console.log(`The native kernels were NOT tested: ${builtAddon.skip}`)
 if (process.argv.length > 2) process.exit(0)
 
 const report = JSON.parse(readFileSync(join(root, '.tap/report/coverage-summary.json'), 'utf8')) as Record<

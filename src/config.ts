@@ -56,7 +56,7 @@ export const settings = {
     choices: backends,
     default: null,
     defaultMeaning: 'the fastest that runs here',
-    meaning: 'Forces one implementation of the kernels.',
+    meaning: 'Forces one implementation of the kernels, see [kernels.md](kernels.md).',
   }),
   queueRows: integer({
     variable: 'XNORD_QUEUE_ROWS',

@@ -5,6 +5,7 @@ import type { Backend, Kernels } from '../engine/kernels/kernels.ts'
 import { type NativeAddon, type NativeBackend, nativeKernels } from '../engine/kernels/native.ts'
 import { wasmKernels } from '../engine/kernels/wasm.ts'
 import { XnordError } from '../errors.ts'
+import type { Log } from './types.ts'
 
 /** All that a worker needs to make its kernels. It survives structured cloning, which an addon does not. */
 export type LoadedBackend =
@@ -51,6 +52,14 @@ export async function loadBackend(
   const name = forced === undefined ? addon.backends[0] : addon.backends.find(known => known === forced)
   if (name === undefined) throw absent(forced, [...addon.backends, 'wasm'], '')
   return { backend: { name, addon: files.addon }, shortfall: null }
+}
+
+/** The line of the log from which whoever runs xnord learns how fast it computes, and how it could be faster. */
+export function announceBackend({ backend, shortfall }: BackendChoice, workers: number, log: Log): void {
+  const details = { backend: backend.name, workers }
+  const computing = `computing with the ${backend.name} kernels`
+  if (shortfall === null) log.info(details, computing)
+  else log.warn(details, `${computing}; the native ones, which are faster, ${shortfall}`)
 }
 
 /** The kernels of a backend on an arena, for the thread that calls this. */

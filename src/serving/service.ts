@@ -1,5 +1,5 @@
 import { asXnordError, XnordError } from '../errors.ts'
-import { type LoadedBackend, loadBackend } from './backend.ts'
+import { announceBackend, type LoadedBackend, loadBackend } from './backend.ts'
 import { Catalog } from './catalog.ts'
 import { Dispatcher } from './dispatcher.ts'
 import { type LoadedModel, loadModel } from './model.ts'
@@ -25,11 +25,9 @@ const drainLimit = 10_000
  */
 export async function createService(options: ServiceOptions): Promise<Service> {
   const { models: folder, workers, maxPixels, defaultModel, log, onDead } = options
-  const { backend, shortfall } = await loadBackend(options.backend)
-  const computing = `computing with the ${backend.name} kernels`
-  const details = { backend: backend.name, workers }
-  if (shortfall === null) log.info(details, computing)
-  else log.warn(details, `${computing}; the native ones, which are faster, ${shortfall}`)
+  const choice = await loadBackend(options.backend)
+  announceBackend(choice, workers, log)
+  const { backend } = choice
   const pool = new WorkerPool({ workers, backend, maxPixels, log, onDead })
   try {
     const loaded = await openModels(options, backend, pool)

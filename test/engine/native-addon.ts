@@ -9,6 +9,6 @@ const path = fileURLToPath(new URL('../../dist/kernels.node', import.meta.url))
 export const builtAddon = {
   path,
   /** Why tests of it are left out, for tap; false where they are not. */
-  skip: !existsSync(path) && 'the native kernels were not built: npm run build says why',
+  skip: !existsSync(path) && 'they were not built, and npm run build says why',
   load: (): NativeAddon => createRequire(import.meta.url)(path),
 } as const

@@ -1,8 +1,9 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'tap'
-import { loadBackend, openKernels } from '../../src/serving/backend.ts'
+import { announceBackend, loadBackend, openKernels } from '../../src/serving/backend.ts'
 import { builtAddon } from '../engine/native-addon.ts'
+import { recordingLog } from './tiny.ts'
 
 const wasmBytes = readFileSync(new URL('../../dist/kernels.wasm', import.meta.url))
 
@@ -98,6 +99,28 @@ test('native kernels run on the memory that they were opened on', async t => {
   t.equal(kernels.backend, 'scalar')
   kernels.run(1, 2, 3, 4)
   t.same([...new Uint8Array(memory.buffer, 0, 5)], ['scalar'.length, 1, 2, 3, 4])
+})
+
+test('the log names the backend', t => {
+  const { log, lines } = recordingLog()
+  announceBackend({ backend: { name: 'avx2', addon: 'kernels.node' }, shortfall: null }, 3, log)
+  t.same(lines, [
+    { level: 'info', message: 'computing with the avx2 kernels', details: { backend: 'avx2', workers: 3 } },
+  ])
+  t.end()
+})
+
+test('the log says in one line, as a warning, why wasm runs and what would be faster', async t => {
+  const { log, lines } = recordingLog()
+  announceBackend(await loadBackend(undefined, kernelFiles(t, { 'kernels.wasm': wasmBytes })), 3, log)
+  t.same(lines, [
+    {
+      level: 'warn',
+      message:
+        'computing with the wasm kernels; the native ones, which are faster, have not been built: npm run build does it where there is a C++ compiler',
+      details: { backend: 'wasm', workers: 3 },
+    },
+  ])
 })
 
 /** What /proc/cpuinfo must list for a backend to be there: the same features in the words of Linux. */

@@ -5,6 +5,7 @@ import fc from 'fast-check'
 import { test } from 'tap'
 import { createService } from '../../src/serving/service.ts'
 import type { PredictRequest, RowAnswer, ServiceOptions } from '../../src/serving/types.ts'
+import { builtAddon } from '../engine/native-addon.ts'
 import { retensor, rewrite } from '../engine/rewrite.ts'
 import { encodeGreyPng } from '../images/png.ts'
 import {
@@ -95,7 +96,7 @@ test('a service with two workers', async t => {
   for (const [index, [file]] of brokenModels.entries()) {
     write(folder, { [`tiny/${index + 2}/model.safetensors`]: file })
   }
-  const { options: given, observed, lines } = options(folder)
+  const { options: given, observed, lines } = options(folder, { backend: 'wasm' })
   const service = await createService(given)
   t.teardown(() => service.close())
   const model = service.find('tiny')
@@ -231,6 +232,22 @@ test('a service with two workers', async t => {
   })
 })
 
+const allBackends = [...(builtAddon.skip ? [] : builtAddon.load().backends), 'wasm']
+for (const backend of allBackends) {
+  test(`the ${backend} kernels answer with the logits of the reference`, async t => {
+    const { options: given } = options(tinyFolder(t.testdir({})), { backend, workers: 1 })
+    const service = await createService(given)
+    t.teardown(() => service.close())
+    t.equal(service.backend, backend)
+    const model = service.find('tiny')
+    t.equal(model.backend, backend)
+    t.same(
+      logits(await service.predict({ model, rows: tinyRows, members: 3, baseline: false })),
+      tinyRows.map((_, row) => tinyLogits(row, 3)),
+    )
+  })
+}
+
 test('a folder of which nothing can be served ends the start', async t => {
   const folder = write(t.testdir({}), { 'tiny/1/model.safetensors': flipped })
   const { options: given, lines } = options(folder, { workers: 1 })
@@ -245,7 +262,7 @@ test('a folder that is not there ends the start', async t => {
 
 test('a backend that is not there ends the start before a thread is started', async t => {
   const before = threads.length
-  const { options: given } = options(tinyFolder(t.testdir({})), { backend: 'avx512' })
+  const { options: given } = options(tinyFolder(t.testdir({})), { backend: 'none' })
   await t.rejects(createService(given), { code: 'CONFIGURATION_INVALID' })
   t.equal(threads.length, before)
 })
