@@ -18,7 +18,7 @@ const LARGEST_PIXEL = 128
  * @throws MODEL_TOO_LARGE where a sum of integers may leave int32
  * @throws MODEL_UNSUPPORTED where a float may leave float32
  */
-export function checkMagnitudes(model: Model, { values }: GraphValues): void {
+export function checkMagnitudes(model: Pick<Model, 'operations' | 'tensors'>, { values }: GraphValues): void {
   const bounds = new Map<string, number>()
   for (const operation of model.operations) {
     const source = values.get(operation.input)!
@@ -33,7 +33,7 @@ export function checkMagnitudes(model: Model, { values }: GraphValues): void {
     if (operation.op === 'average_pool') {
       const additions = operation.size ** 2
       const sum = bound(withRounding(additions * bounds.get(operation.input)!, additions))
-      bounds.set(operation.name, sum / additions)
+      bounds.set(operation.name, withRounding(sum / additions, 1))
       continue
     }
     const taps = tapsOf(operation, source)
@@ -61,7 +61,7 @@ function withRounding(magnitude: number, roundings: number): number {
   return magnitude * Math.exp(roundings * 2 ** -24)
 }
 
-function largest({ tensors }: Model, { name }: Operation, part: 'scale' | 'bias'): number {
+function largest({ tensors }: Pick<Model, 'tensors'>, { name }: Operation, part: 'scale' | 'bias'): number {
   let most = 0
   for (const value of tensors.get(`${name}.${part}`)!.data) most = Math.max(most, Math.abs(value))
   return most

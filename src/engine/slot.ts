@@ -1,6 +1,6 @@
 /** Where the values of a batch lie in a slot: pixels | values, which share bytes by lifetime | slack. */
 
-import { IMAGE, type Operation, type ValueType } from './graph.ts'
+import { IMAGE, isWeighted, type Operation, type ValueType } from './graph.ts'
 import { type Lifetime, placeLifetimes } from './lifetime.ts'
 import { alignUp, layOutValue, type ValueLayout } from './values.ts'
 
@@ -30,7 +30,7 @@ export function layOutSlot(
   const border = borderOf(IMAGE, operations)
   const wanted = [
     ...(border > 0
-      ? [{ layout: layOutValue(values.get(IMAGE)!, border, 0), ...livesFor(-1, operations) }]
+      ? [{ layout: layOutValue(values.get(IMAGE)!, border, 0), ...imageLivesFor(operations) }]
       : []),
     ...operations.map(({ name }, index) => ({
       layout: layOutValue(values.get(name)!, borderOf(name, operations), 0),
@@ -67,11 +67,17 @@ function borderOf(name: string, operations: readonly Operation[]): number {
   return Math.max(0, ...readers.map(paddingOf))
 }
 
-/** From the step that writes it to the last that reads it, −1 being the one that copies the image. */
+/** From the step that writes it to the last that reads it. */
 function livesFor(index: number, operations: readonly Operation[]): Pick<Lifetime, 'from' | 'to'> {
-  const name = index < 0 ? IMAGE : operations[index].name
+  const { name } = operations[index]
   const last = operations.findLastIndex(
-    operation => operation.input === name || ('add' in operation && operation.add === name),
+    operation => operation.input === name || (isWeighted(operation) && operation.add === name),
   )
   return { from: index, to: Math.max(index, last) }
+}
+
+/** The copy of the image is written before the first operation, and read by those with padding alone. */
+function imageLivesFor(operations: readonly Operation[]): Pick<Lifetime, 'from' | 'to'> {
+  const last = operations.findLastIndex(operation => operation.input === IMAGE && paddingOf(operation) > 0)
+  return { from: -1, to: last }
 }

@@ -82,9 +82,10 @@ export function stepOf(
 
 /**
  * What a row costs, in 64-bit words of signs, the lanes that pad the channels included. Masks come nearly for free; two
- * groups of pixels, two floats of weights or, where there are none, of values count as a word.
+ * groups of pixels, two floats of weights or, where there are none, of values count as a word, copied pixels as nothing.
  */
 export function workOf({ kind, pool, planes, lines, run, height, width, channels }: Step): number {
+  if (kind === stepKinds.image) return 0
   const sums = height * width * pool ** 2 * alignUp(channels, CHANNEL_ALIGNMENT)
   return sums * planes * lines * run * (kind === stepKinds.bits ? 1 : 1 / 2)
 }

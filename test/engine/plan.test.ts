@@ -1,27 +1,35 @@
+import assert from 'node:assert/strict'
+import fc from 'fast-check'
 import t from 'tap'
-import type { ModelContent } from '../../src/engine/format.ts'
-import type { Operation } from '../../src/engine/graph.ts'
-import { planModel } from '../../src/engine/plan.ts'
+import type { Model, ModelContent } from '../../src/engine/format.ts'
+import type { InputSpec, Operation, WeightKind } from '../../src/engine/graph.ts'
+import { STEP_BYTES, type StepField, stepFields } from '../../src/engine/kernels/step.ts'
+import { fillArena, type Plan, planModel, stepAddress } from '../../src/engine/plan.ts'
+import { randomModel } from '../random-graph.ts'
 import { conv2d, fillSketch, linear, Random, randomTensors } from '../random-model.ts'
-import { reparse } from './load.ts'
+import { load, reparse } from './load.ts'
 
 function modelOf(...operations: readonly Operation[]): ModelContent {
   const input = { height: 4, width: 4, channels: 1, resize: 'stretch' } as const
   return fillSketch({ input, operations, members: 2 }, new Random(3))
 }
 
-const stem = conv2d({ name: 'stem', input: 'image', out: 3, output: 'floats' })
+/** A model that is too large for the reference, so without check vectors. */
+function unchecked(input: InputSpec, members: number, ...operations: readonly Operation[]): Model {
+  const tensors = randomTensors({ input, operations, members }, new Random(4))
+  return { ...modelOf(head), input, operations, members, tensors, digest: '' }
+}
+
 const head = linear({ name: 'logits', input: 'image', out: 2, output: 'floats' })
 
-t.test('what the engine cannot run is refused by name', async t => {
-  const refused = (content: ModelContent, message: RegExp) =>
-    t.throws(() => planModel(reparse(content), { slots: 1 }), { code: 'MODEL_UNSUPPORTED', message })
-  refused(modelOf(stem, { op: 'sign', name: 's', input: 'stem' }, head), /^s: sign cannot be run/)
-  refused(modelOf(stem, { op: 'average_pool', name: 'd', input: 'stem', size: 2 }, head), /^d: average_pool/)
-  refused(modelOf(stem, { ...stem, name: 'more', add: 'stem' }, head), /^more: add/)
-  refused(modelOf(stem, { ...head, input: 'stem' }), /^logits: linear on floats/)
-  refused(modelOf({ ...head, weights: 'shift', shifts: [0, 1] }), /^logits: shift weights/)
-})
+function field(arena: SharedArrayBuffer, address: number, name: StepField): number {
+  return new DataView(arena).getUint32(address + 4 * stepFields.indexOf(name), true)
+}
+
+function stepsOf(plan: Plan, arena: SharedArrayBuffer, member: number, name: StepField): number[] {
+  const steps = Array.from({ length: plan.stepsPerMember }, (_, step) => stepAddress(plan, member, step))
+  return steps.map(address => field(arena, address, name))
+}
 
 t.test('an arena beyond 32-bit addresses is refused', async t => {
   const model = reparse(modelOf(head))
@@ -33,13 +41,31 @@ t.test('an arena beyond 32-bit addresses is refused', async t => {
 
 t.test('check vectors that would hold a worker for minutes are refused', async t => {
   const model = reparse(modelOf(head))
-  // 16 word operations a row and member, 2 members.
+  // 2 members, and of each 4 groups of four bytes for 16 lanes, two of which count as a word.
   const withRows = (rows: number) => planModel({ ...model, check: { ...model.check, rows } }, { slots: 1 })
-  t.doesNotThrow(() => withRows(2 ** 32))
-  t.throws(() => withRows(2 ** 32 + 1), {
+  t.doesNotThrow(() => withRows(2 ** 31))
+  t.throws(() => withRows(2 ** 31 + 1), {
     code: 'MODEL_TOO_LARGE',
     message: /^the check vectors take more than/,
   })
+})
+
+t.test('operations without weights count in check vectors', async t => {
+  const input = { height: 1024, width: 1024, channels: 1, resize: 'stretch' } as const
+  const stem = conv2d({ name: 'stem', input: 'image', out: 16, output: 'floats' })
+  const means = Array.from(
+    { length: 253 },
+    (_, index): Operation => ({ op: 'average_pool', name: `m${index}`, input: 'stem', size: 1 }),
+  )
+  const last = { ...head, input: 'bits' }
+  const bits = conv2d({ name: 'bits', input: 'image', out: 1, kernel: 4, stride: 4, pool: 2 })
+  const model = (members: number) => unchecked(input, members, stem, ...means, bits, last)
+  // 253 times 2²⁴ floats, two to a word: nearly 2³¹ of each of the 8 rows and of a member.
+  t.throws(() => planModel(model(9), { slots: 1, maxRows: 1 }), {
+    code: 'MODEL_TOO_LARGE',
+    message: /^the check/,
+  })
+  t.doesNotThrow(() => planModel(model(7), { slots: 1, maxRows: 1 }))
 })
 
 t.test('a plan is small, and survives being cloned to a worker', async t => {
@@ -58,14 +84,120 @@ t.test('a plan is small, and survives being cloned to a worker', async t => {
 t.test('the costlier a row, the fewer of them make a batch, and one at least', async t => {
   const rowsOf = (side: number, ...operations: readonly Operation[]) => {
     const input = { height: side, width: side, channels: 1, resize: 'stretch' } as const
-    const sketch = { input, operations: [...operations, { ...head, input: 'a' }], members: 2 }
-    const tensors = randomTensors(sketch, new Random(4))
-    return planModel({ ...modelOf(head), ...sketch, tensors, digest: '' }, { slots: 1 }).maxRows
+    return planModel(unchecked(input, 2, ...operations, { ...head, input: 'a' }), { slots: 1 }).maxRows
   }
   const conv = conv2d({ name: 'a', input: 'image', out: 64, kernel: 3, padding: 1 })
   t.equal(rowsOf(4, conv), 64)
-  // Each of 256 · 256 · 64 sums takes 8 words, and two logits 65,536: 2^27 over 33,685,504 is 3.98.
-  t.equal(rowsOf(256, conv), 3)
-  // Each of 256 · 256 pixels takes 4 · 256 bytes: 2^26 and more, of 2^25.
+  // Each of 256 · 256 · 64 sums takes 3 groups of bytes, half a word each, and 16 lanes of logits 65,536 words each,
+  // which makes 7,340,032: 2²⁸ over that is 36.6.
+  t.equal(rowsOf(256, conv), 36)
+  // Each of 256 · 256 pixels takes 4 · 256 bytes: 2²⁶ and more, of 2²⁵.
   t.equal(rowsOf(256, { ...conv, out: 256, kernel: 1, padding: 0, output: 'floats', name: 'wide' }, conv), 1)
+})
+
+function vggSmall(weights: WeightKind): Model {
+  const input = { height: 32, width: 32, channels: 3, resize: 'stretch' } as const
+  const conv = (name: string, from: string, out: number, pool: 1 | 2) =>
+    conv2d({ name, input: from, out, weights, kernel: 3, padding: 1, pool })
+  return unchecked(
+    input,
+    1,
+    conv('a', 'image', 128, 1),
+    conv('b', 'a', 128, 2),
+    conv('c', 'b', 256, 1),
+    conv('d', 'c', 256, 2),
+    conv('e', 'd', 512, 1),
+    conv('f', 'e', 512, 2),
+    linear({ name: 'logits', input: 'f', out: 10, weights, output: 'floats' }),
+  )
+}
+
+/** 27 · 128 + 9 · (128 · 128 + 128 · 256 + 256 · 256 + 256 · 512 + 512 · 512) + 16 · 512 · 10 */
+const VGG_SMALL_WEIGHTS = 4_656_512
+
+t.test('packed weights take hardly more than a bit each, two where they are ternary', async t => {
+  const bitsAWeight = (weights: WeightKind) =>
+    (8 * planModel(vggSmall(weights), { slots: 1 }).weightBytes) / VGG_SMALL_WEIGHTS
+  t.ok(bitsAWeight('binary') >= 1 && bitsAWeight('binary') < 1.03)
+  t.ok(bitsAWeight('ternary') >= 2 && bitsAWeight('ternary') < 2.06)
+})
+
+t.test('a batch of a network of seven layers needs less than 2 MB', async t => {
+  const { slotBytes, maxRows } = planModel(vggSmall('binary'), { slots: 1 })
+  t.ok(maxRows >= 16)
+  t.ok(slotBytes < 2_000_000)
+  // Larger than the pixels and the largest value and its successor: bits of 34 × 34 × 128 and 18 × 18 × 128.
+  t.ok(slotBytes > maxRows * (32 * 32 * 3 + (34 * 34 + 18 * 18) * 16))
+})
+
+t.test('only an image that is read with padding is copied, once a member', async t => {
+  const padded = conv2d({ name: 'padded', input: 'image', out: 3, kernel: 3, padding: 1 })
+  const plain = conv2d({ name: 'plain', input: 'image', out: 3, kernel: 3 })
+  const kinds = (...operations: readonly Operation[]) => {
+    const { plan, arena } = load(reparse(modelOf(...operations)), { slots: 1 })
+    return [plan.firstOperation, [0, 1].map(member => stepsOf(plan, arena, member, 'kind'))]
+  }
+  t.strictSame(kinds(plain, head), [
+    0,
+    [
+      [1, 1],
+      [1, 1],
+    ],
+  ])
+  t.strictSame(kinds(plain, padded, head), [
+    1,
+    [
+      [0, 1, 1, 1],
+      [0, 1, 1, 1],
+    ],
+  ])
+})
+
+t.test('operations without padding read the pixels where they were written', async t => {
+  const padded = conv2d({ name: 'padded', input: 'image', out: 3, kernel: 3, padding: 1 })
+  const { plan, arena } = load(reparse(modelOf(padded, head)), { slots: 1, maxRows: 3 })
+  const [image, reader, last] = stepsOf(plan, arena, 0, 'input')
+  t.equal(image, plan.pixelsOffset)
+  t.equal(last, plan.pixelsOffset)
+  // The copy lies behind the 48 bytes of three rows.
+  t.equal(reader, 64)
+})
+
+t.test('all that kernels are told lies where it may', async t => {
+  t.doesNotThrow(() =>
+    fc.assert(
+      fc.property(fc.integer({ min: 0 }), fc.integer({ min: 1, max: 9 }), (seed, maxRows) => {
+        const model = reparse(randomModel(seed))
+        const { plan, arena } = load(model, { slots: 2, maxRows })
+        assert.equal(plan.slotBytes % 64, 0)
+        assert.equal(plan.slotsAddress % 64, 0)
+        const pixelsEnd = plan.pixelsOffset + maxRows * plan.rowBytes
+        for (const { offset, row } of plan.outputs) {
+          assert.ok(offset >= pixelsEnd && offset + maxRows * row + 64 <= plan.slotBytes)
+        }
+        for (let member = 0; member < plan.members; member++) {
+          for (const table of ['weights', 'limits', 'totals', 'scales', 'biases'] as const) {
+            for (const address of stepsOf(plan, arena, member, table)) {
+              const steps = plan.stepsAddress + STEP_BYTES * plan.members * plan.stepsPerMember
+              assert.ok(address === 0 || (address >= steps && address < plan.slotsAddress))
+              assert.equal(address % 64, 0)
+            }
+          }
+        }
+      }),
+      { numRuns: 100 },
+    ),
+  )
+})
+
+t.test('weights of pixels are the same bytes whatever the batch', async t => {
+  const model = reparse(modelOf(head))
+  const parametersOf = (maxRows: number) => {
+    const plan = planModel(model, { slots: 1, maxRows })
+    const arena = new SharedArrayBuffer(plan.arenaBytes)
+    fillArena(model, plan, arena)
+    const end = plan.slotsAddress
+    return Buffer.from(new Uint8Array(arena, end - plan.parameterBytes, plan.parameterBytes)).toString('hex')
+  }
+  t.equal(parametersOf(1), parametersOf(40))
 })
