@@ -11,17 +11,17 @@ import {
   type ValueType,
   type WeightKind,
 } from '../src/engine/graph.ts'
-import { conv2d, fillSketch, linear, type ModelSketch, Random } from './random-model.ts'
+import { conv2d, fillUnchecked, linear, type ModelSketch, Random } from './random-model.ts'
 
-/** A model of any shape and of up to eight operations. */
+/** A model of any shape and of up to eight operations. Its check vectors are blank. */
 export function randomModel(seed: number): ModelContent {
   const random = new Random(seed)
-  return fillSketch(new Sketch(random).draw(), random)
+  return fillUnchecked(new Sketch(random).draw(), random)
 }
 
 /**
  * One convolution on several words of bits, with windows of 1×1 to 7×7: what models of any shape hardly ever hold,
- * since the reference would take too long.
+ * since the reference would take too long. Its check vectors are blank.
  */
 export function wideModel(seed: number): ModelContent {
   const random = new Random(seed)
@@ -46,7 +46,7 @@ export function wideModel(seed: number): ModelContent {
     }),
     linear({ name: 'logits', input: 'windows', out: 2, output: 'floats' }),
   ]
-  return fillSketch({ input, operations, members: 1 }, random)
+  return fillUnchecked({ input, operations, members: 1 }, random)
 }
 
 /** Around the lanes and words that layouts are made of. */

@@ -17,6 +17,7 @@ export function reparse(content: ModelContent): Model {
 
 export interface Loaded {
   readonly plan: Plan
+  readonly memory: WebAssembly.Memory
   readonly arena: SharedArrayBuffer
   readonly kernels: Pick<Kernels, 'run'>
   readonly network: Network
@@ -29,5 +30,6 @@ export function load(model: Model, options: PlanOptions, backend: TestedBackend 
   const memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true })
   fillArena(model, plan, memory.buffer)
   const kernels = backend.create(memory)
-  return { plan, arena: memory.buffer, kernels, network: new Network(plan, memory.buffer, kernels) }
+  const network = new Network(plan, memory.buffer, kernels)
+  return { plan, memory, arena: memory.buffer, kernels, network }
 }
