@@ -88,6 +88,29 @@ struct Scalar {
     return bits;
   }
 
+  // The sums that a window of windows fires by.
+  template <int L>
+  static Bits<L> best(const Bits<L> (&sums)[4]) {
+    Bits<L> least = sums[0];
+    for (int p = 1; p < 4; p++) {
+      for (int i = 0; i < L; i++) {
+        if (sums[p].channels[i] < least.channels[i]) least.channels[i] = sums[p].channels[i];
+      }
+    }
+    return least;
+  }
+
+  template <int L>
+  static Pixels<L> best(const Pixels<L> (&sums)[4]) {
+    Pixels<L> most = sums[0];
+    for (int p = 1; p < 4; p++) {
+      for (int i = 0; i < L; i++) {
+        if (sums[p].channels[i] > most.channels[i]) most.channels[i] = sums[p].channels[i];
+      }
+    }
+    return most;
+  }
+
   template <class Sums>
   static void store(const Sums& sums, int32_t* integers) {
     memcpy(integers, sums.channels, sizeof sums.channels);

@@ -21,6 +21,7 @@
 
 #include "floats.h"
 #include "step.h"
+#include "unroll.h"
 
 namespace xnord {
 namespace {
@@ -29,30 +30,47 @@ namespace {
 class Positions {
  public:
   Positions(const Step& step, uint8_t* slot)
-      : step_(step), window_(slot + step.input), output_(slot + step.output) {}
+      : window_(slot + step.input),
+        output_(slot + step.output),
+        width_(step.width),
+        height_(step.height),
+        windowPixel_(size_t{step.pool} * step.inputStepX),
+        windowLine_(size_t{step.pool} * step.inputStepY - step.width * windowPixel_),
+        windowRow_(step.inputRow - size_t{step.height} * step.pool * step.inputStepY),
+        outputPixel_(step.outputPixel),
+        outputLine_(step.outputLine - step.width * outputPixel_),
+        outputRow_(step.outputRow - size_t{step.height} * step.outputLine) {}
 
   const uint8_t* window() const { return window_; }
   uint8_t* output() const { return output_; }
 
   void next() {
-    window_ += step_.pool * step_.inputStepX;
-    output_ += step_.outputPixel;
-    if (++x_ < step_.width) return;
+    window_ += windowPixel_;
+    output_ += outputPixel_;
+    if (++x_ < width_) return;
     x_ = 0;
-    window_ += step_.pool * (size_t{step_.inputStepY} - size_t{step_.width} * step_.inputStepX);
-    output_ += step_.outputLine - size_t{step_.width} * step_.outputPixel;
-    if (++y_ < step_.height) return;
+    window_ += windowLine_;
+    output_ += outputLine_;
+    if (++y_ < height_) return;
     y_ = 0;
-    window_ += step_.inputRow - size_t{step_.height} * step_.pool * step_.inputStepY;
-    output_ += step_.outputRow - size_t{step_.height} * step_.outputLine;
+    window_ += windowRow_;
+    output_ += outputRow_;
   }
 
  private:
-  const Step& step_;
   const uint8_t* window_;
   uint8_t* output_;
   uint32_t x_ = 0;
   uint32_t y_ = 0;
+  const uint32_t width_;
+  const uint32_t height_;
+  // What is left to the next pixel, then to the next line, then to the next row.
+  const size_t windowPixel_;
+  const size_t windowLine_;
+  const size_t windowRow_;
+  const size_t outputPixel_;
+  const size_t outputLine_;
+  const size_t outputRow_;
 };
 
 inline uint32_t positionsOf(const Step& step, uint32_t rows) { return rows * step.height * step.width; }
@@ -117,7 +135,7 @@ struct BitSums {
   static constexpr int32_t kFactor = -2;
   static constexpr int32_t kTotalFactor = 1;
   template <int P>
-  static void sum(Sums (&sums)[P], const Step& step, const uint8_t* const (&windows)[P], const uint8_t* weights) {
+  [[gnu::always_inline]] static void sum(Sums (&sums)[P], const Step& step, const uint8_t* const (&windows)[P], const uint8_t* weights) {
     Set::template sumBits<P, L, kMasked>(sums, step, windows, weights);
   }
 };
@@ -128,7 +146,7 @@ struct PixelSums {
   static constexpr int32_t kFactor = 1;
   static constexpr int32_t kTotalFactor = -1;
   template <int P>
-  static void sum(Sums (&sums)[P], const Step& step, const uint8_t* const (&windows)[P], const uint8_t* weights) {
+  [[gnu::always_inline]] static void sum(Sums (&sums)[P], const Step& step, const uint8_t* const (&windows)[P], const uint8_t* weights) {
     Set::template sumPixels<P, L>(sums, step, windows, weights);
   }
 };
@@ -144,12 +162,12 @@ inline void plainTile(const Step& step, const Block& block, const uint8_t* slot,
   typename Kind::Sums sums[P];
   Kind::sum(sums, step, windows, block.weights);
   if (!step.floats) {
-    for (int p = 0; p < P; p++) {
+    unroll<P>([&](auto p) {
       storeBits(outputs[p] + block.outputByte, Set::fires(sums[p], block.limits), block.outputBytes);
-    }
+    });
     return;
   }
-  for (int p = 0; p < P; p++) {
+  unroll<P>([&](auto p) {
     alignas(64) int32_t integers[L];
     Set::store(sums[p], integers);
     for (int i = 0; i < L; i++) integers[i] = Kind::kFactor * integers[i] + Kind::kTotalFactor * block.totals[i];
@@ -158,7 +176,7 @@ inline void plainTile(const Step& step, const Block& block, const uint8_t* slot,
         step.addend == 0 ? nullptr
                          : reinterpret_cast<const float*>(slot + step.addend + ((outputs[p] - slot) - step.output) + block.outputByte);
     storeFloats<L>(output, integers, block.scales, block.biases, addend);
-  }
+  });
 }
 
 // A window of windows fires iff one of them does.
@@ -169,9 +187,7 @@ inline void pooledTile(const Step& step, const Block& block, Positions& position
                                first + step.inputStepY + step.inputStepX};
   typename Kind::Sums sums[4];
   Kind::sum(sums, step, windows, block.weights);
-  const uint32_t bits = Set::fires(sums[0], block.limits) | Set::fires(sums[1], block.limits) |
-                        Set::fires(sums[2], block.limits) | Set::fires(sums[3], block.limits);
-  storeBits(positions.output() + block.outputByte, bits, block.outputBytes);
+  storeBits(positions.output() + block.outputByte, Set::fires(Set::best(sums), block.limits), block.outputBytes);
   positions.next();
 }
 
