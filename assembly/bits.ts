@@ -1,179 +1,149 @@
+import { scalarDistances } from './bits-scalar'
+import { simdDistances } from './bits-simd'
+import { storeFloats } from './output'
 import * as Step from './step'
 
-// Sums of bits. Of n weights that are not masked the sum is n − 2d, d the number of products that are −1:
+// Sums over windows of bits. Of n weights that are not masked the sum is n − 2d, d the number of products that are −1:
 //
-//   binary    d = Σ popcount(a ⊕ s)
-//   ternary   d = Σ popcount((a ⊕ s) ∧ m)
+//   binary          d = Σ popcount(a ⊕ s)
+//   masked          d = Σ popcount((a ⊕ s) ∧ m)
+//   several planes  d = (d of the planes before << shift) + the plane's
 //
-// The tile is 4 windows × 1 channel, so that a word of weights is loaded once for four; the four windows lie in lanes
-// from there on.
+// 16 output channels at a time go over all windows of the batch: their weights stay in the nearest cache, and their
+// bits are two bytes of the output. A tile is 1 window × 4 channels, so that a pool or a width asks for no remainder.
 
-export function bits(step: usize, slot: usize, rows: usize): void {
+/** How the channels of a block lie, for one word of a window: [sign, then mask where masked][lanes] words. */
+const CHANNEL_BYTES: usize = 8
+
+export function scalarBits(step: usize, slot: usize, rows: usize): void {
   const channels = Step.channels(step)
-  const channelBytes = Step.lines(step) * Step.run(step) * (Step.masked(step) ? 16 : 8)
-  const count = Step.positions(step, rows)
-  // Eight channels are one byte of the output's words; their weights stay in the cache for all of the batch.
-  for (let channel: usize = 0; channel < channels; channel += 8) {
-    const block = min<usize>(8, channels - channel)
-    const weights = Step.weights(step) + channel * channelBytes
-    if (Step.floats(step)) {
-      floatBlock(step, slot, channel, block, weights, channelBytes, count)
-    } else if (Step.pool(step) == 2) {
-      poolBlock(step, slot, channel, block, weights, channelBytes, count)
+  for (let channel: usize = 0; channel < channels; channel += 16) {
+    const wide = Step.blockLanes(step, channel & ~31) == 32
+    if (Step.masked(step)) {
+      if (wide) scalarMasked32(step, slot, rows, channel)
+      else scalarMasked16(step, slot, rows, channel)
     } else {
-      plainBlock(step, slot, channel, block, weights, channelBytes, count)
+      if (wide) scalarBinary32(step, slot, rows, channel)
+      else scalarBinary16(step, slot, rows, channel)
     }
   }
 }
 
-/** A window of windows fires iff its smallest distance does. */
-function poolBlock(
-  step: usize, slot: usize, channel: usize, block: usize, weights: usize, channelBytes: usize, count: usize,
+export function simdBits(step: usize, slot: usize, rows: usize): void {
+  const channels = Step.channels(step)
+  for (let channel: usize = 0; channel < channels; channel += 16) {
+    const wide = Step.blockLanes(step, channel & ~31) == 32
+    if (Step.masked(step)) {
+      if (wide) simdMasked32(step, slot, rows, channel)
+      else simdMasked16(step, slot, rows, channel)
+    } else {
+      if (wide) simdBinary32(step, slot, rows, channel)
+      else simdBinary16(step, slot, rows, channel)
+    }
+  }
+}
+
+// The inner loops of each are compiled on their own, so that strides are constants in them.
+
+function scalarBinary16(step: usize, slot: usize, rows: usize, channel: usize): void {
+  sixteenChannels(step, slot, rows, channel, false, false, 16)
+}
+
+function scalarBinary32(step: usize, slot: usize, rows: usize, channel: usize): void {
+  sixteenChannels(step, slot, rows, channel, false, false, 32)
+}
+
+function scalarMasked16(step: usize, slot: usize, rows: usize, channel: usize): void {
+  sixteenChannels(step, slot, rows, channel, false, true, 16)
+}
+
+function scalarMasked32(step: usize, slot: usize, rows: usize, channel: usize): void {
+  sixteenChannels(step, slot, rows, channel, false, true, 32)
+}
+
+function simdBinary16(step: usize, slot: usize, rows: usize, channel: usize): void {
+  sixteenChannels(step, slot, rows, channel, true, false, 16)
+}
+
+function simdBinary32(step: usize, slot: usize, rows: usize, channel: usize): void {
+  sixteenChannels(step, slot, rows, channel, true, false, 32)
+}
+
+function simdMasked16(step: usize, slot: usize, rows: usize, channel: usize): void {
+  sixteenChannels(step, slot, rows, channel, true, true, 16)
+}
+
+function simdMasked32(step: usize, slot: usize, rows: usize, channel: usize): void {
+  sixteenChannels(step, slot, rows, channel, true, true, 32)
+}
+
+// @ts-ignore: decorator
+@inline
+function sixteenChannels(
+  step: usize, slot: usize, rows: usize, channel: usize, simd: bool, masked: bool, lanes: usize,
 ): void {
-  const stepX = Step.inputStepX(step)
-  const stepY = Step.inputStepY(step)
+  const block = channel & ~31
+  const planeBytes = Step.lines(step) * Step.run(step) * (masked ? 2 : 1) * CHANNEL_BYTES
+  const weights = Step.weights(step) + block * Step.planes(step) * planeBytes + (channel - block) * CHANNEL_BYTES
+  const height = Step.height(step)
+  const width = Step.width(step)
+  const pool = Step.pool(step)
+  const floats = Step.floats(step)
   const limits = Step.limits(step) + channel * 4
-  for (let position: usize = 0; position < count; position++) {
-    const from = Step.inputAt(step, slot, position)
-    let byte: u32 = 0
-    for (let i: usize = 0; i < block; i++) {
-      const distances = distances4(
-        step, weights + i * channelBytes, from, from + stepX, from + stepY, from + stepY + stepX,
-      )
-      const fires = i32x4.le_s(distances, v128.load_splat<u32>(limits + i * 4))
-      byte |= u32(v128.any_true(fires)) << u32(i)
-    }
-    store<u8>(Step.outputAt(step, slot, position) + (channel >> 3), <u8>byte)
-  }
-}
-
-function plainBlock(
-  step: usize, slot: usize, channel: usize, block: usize, weights: usize, channelBytes: usize, count: usize,
-): void {
-  const limits = Step.limits(step) + channel * 4
-  const byte = channel >> 3
-  let position: usize = 0
-  for (; position + 4 <= count; position += 4) {
-    const a = Step.inputAt(step, slot, position)
-    const b = Step.inputAt(step, slot, position + 1)
-    const c = Step.inputAt(step, slot, position + 2)
-    const d = Step.inputAt(step, slot, position + 3)
-    let bytes = i32x4.splat(0)
-    for (let i: usize = 0; i < block; i++) {
-      const distances = distances4(step, weights + i * channelBytes, a, b, c, d)
-      const fires = i32x4.le_s(distances, v128.load_splat<u32>(limits + i * 4))
-      bytes = v128.or(bytes, v128.and(fires, i32x4.splat(1 << i32(i))))
-    }
-    store<u8>(Step.outputAt(step, slot, position) + byte, <u8>i32x4.extract_lane(bytes, 0))
-    store<u8>(Step.outputAt(step, slot, position + 1) + byte, <u8>i32x4.extract_lane(bytes, 1))
-    store<u8>(Step.outputAt(step, slot, position + 2) + byte, <u8>i32x4.extract_lane(bytes, 2))
-    store<u8>(Step.outputAt(step, slot, position + 3) + byte, <u8>i32x4.extract_lane(bytes, 3))
-  }
-  for (; position < count; position++) {
-    const a = Step.inputAt(step, slot, position)
-    let bits: u32 = 0
-    for (let i: usize = 0; i < block; i++) {
-      const fires = distance1(step, weights + i * channelBytes, a) <= load<i32>(limits + i * 4)
-      bits |= u32(fires) << u32(i)
-    }
-    store<u8>(Step.outputAt(step, slot, position) + byte, <u8>bits)
-  }
-}
-
-function floatBlock(
-  step: usize, slot: usize, channel: usize, block: usize, weights: usize, channelBytes: usize, count: usize,
-): void {
-  let position: usize = 0
-  for (; position + 4 <= count; position += 4) {
-    const a = Step.inputAt(step, slot, position)
-    const b = Step.inputAt(step, slot, position + 1)
-    const c = Step.inputAt(step, slot, position + 2)
-    const d = Step.inputAt(step, slot, position + 3)
-    for (let i: usize = 0; i < block; i++) {
-      const distances = distances4(step, weights + i * channelBytes, a, b, c, d)
-      storeFloat(step, slot, channel + i, position, i32x4.extract_lane(distances, 0))
-      storeFloat(step, slot, channel + i, position + 1, i32x4.extract_lane(distances, 1))
-      storeFloat(step, slot, channel + i, position + 2, i32x4.extract_lane(distances, 2))
-      storeFloat(step, slot, channel + i, position + 3, i32x4.extract_lane(distances, 3))
-    }
-  }
-  for (; position < count; position++) {
-    const a = Step.inputAt(step, slot, position)
-    for (let i: usize = 0; i < block; i++) {
-      storeFloat(step, slot, channel + i, position, distance1(step, weights + i * channelBytes, a))
+  for (let row: usize = 0; row < rows; row++) {
+    for (let y: usize = 0; y < height; y++) {
+      let from = slot + Step.input(step) + row * Step.inputRow(step) + y * pool * Step.inputStepY(step)
+      let to = slot + Step.output(step) + row * Step.outputRow(step) + y * Step.outputLine(step)
+      for (let x: usize = 0; x < width; x++) {
+        let bits: u32 = 0
+        for (let tile: usize = 0; tile < 4; tile++) {
+          const limit = v128.load(limits + tile * 16)
+          let fires = i32x4.splat(0)
+          for (let wy: usize = 0; wy < pool; wy++) {
+            for (let wx: usize = 0; wx < pool; wx++) {
+              const window = from + wy * Step.inputStepY(step) + wx * Step.inputStepX(step)
+              const distances = sumPlanes(
+                step, window, weights + tile * (4 * CHANNEL_BYTES), planeBytes * lanes, simd, masked, lanes,
+              )
+              if (floats) {
+                const at = channel * 4 + tile * 16
+                const sums = i32x4.sub(v128.load(Step.totals(step) + at), i32x4.shl(distances, 1))
+                storeFloats(step, to, at, f32x4.convert_i32x4_s(sums))
+              } else {
+                fires = v128.or(fires, i32x4.le_s(distances, limit))
+              }
+            }
+          }
+          bits |= i32x4.bitmask(fires) << i32(tile * 4)
+        }
+        if (!floats) store<u16>(to + (channel >> 3), <u16>bits)
+        from += pool * Step.inputStepX(step)
+        to += Step.outputPixel(step)
+      }
     }
   }
 }
 
-function storeFloat(step: usize, slot: usize, channel: usize, position: usize, distance: i32): void {
-  const at = channel * 4
-  const sum = load<i32>(Step.totals(step) + at) - 2 * distance
-  const value = f32(sum) * load<f32>(Step.scales(step) + at) + load<f32>(Step.biases(step) + at)
-  store<f32>(Step.outputAt(step, slot, position) + at, value)
-}
-
-/** The distances of four windows to the weights of one channel, in lanes. */
-function distances4(step: usize, weights: usize, a: usize, b: usize, c: usize, d: usize): v128 {
+/** The distances of a window to the weights of four channels, all planes. */
+// @ts-ignore: decorator
+@inline
+function sumPlanes(
+  step: usize, window: usize, weights: usize, planeBytes: usize, simd: bool, masked: bool, lanes: usize,
+): v128 {
   const lines = Step.lines(step)
-  const bytes: usize = Step.run(step) * 8
+  const runBytes = Step.run(step) * 8
   const inputLine = Step.inputLine(step)
-  let da: i64 = 0, db: i64 = 0, dc: i64 = 0, dd: i64 = 0
-  if (Step.masked(step)) {
-    for (let line: usize = 0; line < lines; line++) {
-      for (let i: usize = 0; i < bytes; i += 8) {
-        const s = load<i64>(weights)
-        const m = load<i64>(weights, 8)
-        weights += 16
-        da += popcnt((load<i64>(a + i) ^ s) & m)
-        db += popcnt((load<i64>(b + i) ^ s) & m)
-        dc += popcnt((load<i64>(c + i) ^ s) & m)
-        dd += popcnt((load<i64>(d + i) ^ s) & m)
-      }
-      a += inputLine
-      b += inputLine
-      c += inputLine
-      d += inputLine
-    }
-  } else {
-    for (let line: usize = 0; line < lines; line++) {
-      for (let i: usize = 0; i < bytes; i += 8) {
-        const s = load<i64>(weights)
-        weights += 8
-        da += popcnt(load<i64>(a + i) ^ s)
-        db += popcnt(load<i64>(b + i) ^ s)
-        dc += popcnt(load<i64>(c + i) ^ s)
-        dd += popcnt(load<i64>(d + i) ^ s)
-      }
-      a += inputLine
-      b += inputLine
-      c += inputLine
-      d += inputLine
-    }
+  let planes = Step.planes(step)
+  let shifts = Step.shifts(step)
+  let sums = i32x4.splat(0)
+  while (true) {
+    const distances = simd
+      ? simdDistances(window, weights, lines, runBytes, inputLine, masked, lanes)
+      : scalarDistances(window, weights, lines, runBytes, inputLine, masked, lanes)
+    sums = i32x4.add(i32x4.shl(sums, shifts & 15), distances)
+    if (--planes == 0) break
+    weights += planeBytes
+    shifts >>= 4
   }
-  const distances = i32x4.splat(<i32>da)
-  return i32x4.replace_lane(
-    i32x4.replace_lane(i32x4.replace_lane(distances, 1, <i32>db), 2, <i32>dc), 3, <i32>dd,
-  )
-}
-
-/** The distance of one window to the weights of one channel. */
-function distance1(step: usize, weights: usize, a: usize): i32 {
-  const lines = Step.lines(step)
-  const bytes: usize = Step.run(step) * 8
-  const inputLine = Step.inputLine(step)
-  const masked = Step.masked(step)
-  let distance: i64 = 0
-  for (let line: usize = 0; line < lines; line++) {
-    for (let i: usize = 0; i < bytes; i += 8) {
-      if (masked) {
-        distance += popcnt((load<i64>(a + i) ^ load<i64>(weights)) & load<i64>(weights, 8))
-        weights += 16
-      } else {
-        distance += popcnt(load<i64>(a + i) ^ load<i64>(weights))
-        weights += 8
-      }
-    }
-    a += inputLine
-  }
-  return <i32>distance
+  return sums
 }

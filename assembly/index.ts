@@ -1,25 +1,60 @@
 // The wasm kernels. Built by `asc assembly/index.ts --config assembly/asconfig.json --outFile dist/kernels.wasm`.
 
-import { bits } from './bits'
+import { averagePool } from './average-pool'
+import { scalarBits, simdBits } from './bits'
+import { prepareOutput } from './border'
+import { image } from './image'
+import { linear } from './linear'
 import { pixels } from './pixels'
+import { sign } from './sign'
 import * as Step from './step'
-import { widen } from './widen'
 
 /**
- * One fused step over a batch: src/engine/kernels/kernels.ts is the contract.
+ * Steps that lie one behind the other, over a batch: src/engine/kernels/kernels.ts is the contract. Bits are counted
+ * in 64-bit registers here, in vectors by `runSimd`; which is faster depends on the CPU.
  *
- * @param step address of the step's table
+ * @param step address of the first step's table
  * @param slot address of the slot that holds the batch
  */
-export function run(step: usize, slot: usize, rows: usize): void {
+export function runScalar(step: usize, steps: usize, slot: usize, rows: usize): void {
+  const end = step + steps * Step.STEP_BYTES
+  for (; step < end; step += Step.STEP_BYTES) {
+    prepareOutput(step, slot, rows)
+    if (Step.kind(step) == Step.BITS) {
+      scalarBits(step, slot, rows)
+    } else {
+      runOther(step, slot, rows)
+    }
+  }
+}
+
+export function runSimd(step: usize, steps: usize, slot: usize, rows: usize): void {
+  const end = step + steps * Step.STEP_BYTES
+  for (; step < end; step += Step.STEP_BYTES) {
+    prepareOutput(step, slot, rows)
+    if (Step.kind(step) == Step.BITS) {
+      simdBits(step, slot, rows)
+    } else {
+      runOther(step, slot, rows)
+    }
+  }
+}
+
+function runOther(step: usize, slot: usize, rows: usize): void {
   switch (Step.kind(step)) {
-    case Step.WIDEN:
-      widen(step, slot, rows)
+    case Step.IMAGE:
+      image(step, slot, rows)
       break
     case Step.PIXELS:
       pixels(step, slot, rows)
       break
+    case Step.LINEAR:
+      linear(step, slot, rows)
+      break
+    case Step.SIGN:
+      sign(step, slot, rows)
+      break
     default:
-      bits(step, slot, rows)
+      averagePool(step, slot, rows)
   }
 }

@@ -3,14 +3,15 @@ import { createRequire } from 'node:module'
 import { fileURLToPath } from 'node:url'
 import type { Backend, Kernels } from '../engine/kernels/kernels.ts'
 import { type NativeAddon, type NativeBackend, nativeKernels } from '../engine/kernels/native.ts'
-import { wasmKernels } from '../engine/kernels/wasm.ts'
+import { type WasmVariant, wasmKernels } from '../engine/kernels/wasm.ts'
 import { XnordError } from '../errors.ts'
 import type { Log } from './types.ts'
+import { chooseWasmVariant } from './wasm-variant.ts'
 
 /** All that a worker needs to make its kernels. It survives structured cloning, which an addon does not. */
 export type LoadedBackend =
   | { readonly name: NativeBackend; readonly addon: string }
-  | { readonly name: 'wasm'; readonly module: WebAssembly.Module }
+  | { readonly name: 'wasm'; readonly module: WebAssembly.Module; readonly variant: WasmVariant }
 
 export interface BackendChoice {
   readonly backend: LoadedBackend
@@ -65,7 +66,7 @@ export function announceBackend({ backend, shortfall }: BackendChoice, workers: 
 /** The kernels of a backend on an arena, for the thread that calls this. */
 export function openKernels(backend: LoadedBackend, memory: WebAssembly.Memory): Kernels {
   return backend.name === 'wasm'
-    ? wasmKernels(backend.module, memory)
+    ? wasmKernels(backend.module, memory, backend.variant)
     : nativeKernels(loadAddon(backend.addon), backend.name, memory)
 }
 
@@ -89,7 +90,8 @@ function absent(forced: string | undefined, there: readonly Backend[], reason: s
 
 async function loadWasm(file: string): Promise<LoadedBackend> {
   try {
-    return { name: 'wasm', module: await WebAssembly.compile(new Uint8Array(await readFile(file))) }
+    const module = await WebAssembly.compile(new Uint8Array(await readFile(file)))
+    return { name: 'wasm', module, variant: chooseWasmVariant(module) }
   } catch (thrown) {
     const { message } = thrown as Error
     throw new XnordError('INTERNAL', `The kernels cannot be loaded (npm run build makes them): ${message}.`, {
