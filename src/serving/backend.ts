@@ -57,7 +57,8 @@ export async function loadBackend(
 
 /** The line of the log from which whoever runs xnord learns how fast it computes, and how it could be faster. */
 export function announceBackend({ backend, shortfall }: BackendChoice, workers: number, log: Log): void {
-  const details = { backend: backend.name, workers }
+  const variant = backend.name === 'wasm' ? { variant: backend.variant } : {}
+  const details = { backend: backend.name, ...variant, workers }
   const computing = `computing with the ${backend.name} kernels`
   if (shortfall === null) log.info(details, computing)
   else log.warn(details, `${computing}; the native ones, which are faster, ${shortfall}`)

@@ -112,13 +112,15 @@ test('the log names the backend', t => {
 
 test('the log says in one line, as a warning, why wasm runs and what would be faster', async t => {
   const { log, lines } = recordingLog()
-  announceBackend(await loadBackend(undefined, kernelFiles(t, { 'kernels.wasm': wasmBytes })), 3, log)
+  const { shortfall } = await loadBackend(undefined, kernelFiles(t, { 'kernels.wasm': wasmBytes }))
+  const module = new WebAssembly.Module(new Uint8Array(wasmBytes))
+  announceBackend({ backend: { name: 'wasm', module, variant: 'simd' }, shortfall }, 3, log)
   t.same(lines, [
     {
       level: 'warn',
       message:
         'computing with the wasm kernels; the native ones, which are faster, have not been built: npm run build does it where there is a C++ compiler',
-      details: { backend: 'wasm', workers: 3 },
+      details: { backend: 'wasm', variant: 'simd', workers: 3 },
     },
   ])
 })
