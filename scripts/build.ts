@@ -35,6 +35,7 @@ const root = fileURLToPath(new URL('../', import.meta.url))
 const resolve = createRequire(import.meta.url).resolve
 const common = ['package-lock.json', 'tsconfig.json', 'scripts/build.ts']
 const addon = 'dist/kernels.node'
+const compilerLog = 'dist/native.log'
 
 const parts: readonly Part[] = [
   {
@@ -102,6 +103,7 @@ function node(program: string, parameters: readonly string[]): true {
 async function buildNative(): Promise<boolean> {
   // What is left of other sources, or of another machine, must not be taken for this build's.
   rmSync(join(root, addon), { force: true })
+  rmSync(join(root, compilerLog), { force: true })
   const kernels = kernelSources()
   const compiler = findCompiler()
   if (kernels.length === 0) return withoutNative(`there are none for ${process.arch}`)
@@ -119,9 +121,9 @@ async function buildNative(): Promise<boolean> {
     return true
   } catch (thrown) {
     const { message } = thrown as Error
-    writeFileSync(join(root, 'dist/native.log'), message)
+    writeFileSync(join(root, compilerLog), message)
     const first = message.split('\n').find(line => line.includes('error')) ?? message.split('\n')[0]
-    return withoutNative(`${compiler} refuses them (dist/native.log has all it says): ${first}`)
+    return withoutNative(`${compiler} refuses them (${compilerLog} has all it says): ${first}`)
   }
 }
 
