@@ -49,11 +49,59 @@ export function wideModel(seed: number): ModelContent {
   return fillUnchecked({ input, operations, members: 1 }, random)
 }
 
+/**
+ * Layers of many positions, many channels in and many out at once: what fills the register tiles of the kernels, and
+ * leaves every remainder of them. Its check vectors are blank.
+ */
+export function tiledModel(seed: number): ModelContent {
+  const random = new Random(seed)
+  const input: InputSpec = {
+    height: random.integer(1, 14),
+    width: random.integer(1, 20),
+    channels: random.choice([1, 3]),
+    resize: 'stretch',
+  }
+  const operations: (Conv2d | Linear)[] = []
+  const values = new Map<string, ValueType>([['image', { type: 'pixels', ...input }]])
+  const add = (draw: () => Conv2d | Linear) => {
+    for (let attempt = 0; attempt < 200; attempt++) {
+      const operation = draw()
+      const source = values.get(operation.input)!
+      if (costOf(operation, source) > TILED_BUDGET) continue
+      operations.push(operation)
+      values.set(operation.name, outputOf(operation, source))
+      return
+    }
+  }
+  const conv = (name: string, from: string, kernels: readonly number[], strides: readonly number[]) => {
+    const kernel = random.choice(kernels)
+    return conv2d({
+      name,
+      input: from,
+      out: random.integer(17, 200),
+      ...randomWeights(random, 3),
+      kernel,
+      padding: random.integer(0, kernel - 1),
+      stride: random.choice(strides),
+      pool: random.choice([1, 1, 2]),
+    })
+  }
+  const last = () => operations[operations.length - 1]?.name ?? 'image'
+  add(() => conv('a', 'image', [1, 2, 3, 5, 7], [1, 1, 1, 2]))
+  add(() => conv('b', last(), [1, 2, 3, 3], [1, 1, 2]))
+  add(() => ({ ...conv('c', last(), [1, 3], [1]), pool: 1, output: 'floats' }))
+  const source = operations.findLast(({ output }) => output === 'bits')?.name ?? 'image'
+  add(() => linear({ name: 'd', input: source, out: random.integer(17, 300), ...randomWeights(random, 3) }))
+  operations.push(linear({ name: 'logits', input: last(), out: random.integer(1, 20), output: 'floats' }))
+  return fillUnchecked({ input, operations, members: 1 }, random)
+}
+
 /** Around the lanes and words that layouts are made of. */
 const WIDTHS = [1, 2, 7, 8, 9, 15, 16, 17, 31, 32, 33, 40, 48, 49, 63, 64, 65, 96, 128, 130]
 
 /** Multiplications of the reference for one row of one operation, at most. */
 const BUDGET = 40_000
+const TILED_BUDGET = 2 ** 21
 
 /** Sums of pixels that become floats stay within ±2²⁴: 2⁷ · taps · 2^shift. */
 const PIXEL_SUMS = 2 ** 17
@@ -120,12 +168,7 @@ class Sketch {
       ...randomWeights(random, 7),
       output: 'floats',
     })
-    return this.#withAddend(tapsOf(sum, source) * sum.out <= BUDGET ? sum : { ...sum, out: 1 }, {
-      type: 'floats',
-      height: 1,
-      width: 1,
-      channels: sum.out,
-    })
+    return this.#withAddend(costOf(sum, source) <= BUDGET ? sum : { ...sum, out: 1 }, source)
   }
 
   /** A convolution whose output has the shape of floats that are there already, which it adds. */
@@ -151,32 +194,25 @@ class Sketch {
       const common = { name, input, out, output: random.chance(0.35) ? 'floats' : 'bits' } as const
       if (random.chance(0.25)) {
         const sum = linear(common)
-        if (tapsOf(sum, source) * out > BUDGET) continue
-        const operation = { ...sum, ...this.#weightsFor(sum, source) }
-        return this.#withAddend(operation, { type: common.output, height: 1, width: 1, channels: out })
+        if (costOf(sum, source) > BUDGET) continue
+        return this.#withAddend({ ...sum, ...this.#weightsFor(sum, source) }, source)
       }
       const kernel = random.integer(1, 7)
       const pool = common.output === 'bits' && random.chance(0.5) ? 2 : 1
       const stride = random.choice([1, 1, 1, 2, 3, 4])
       const padding = random.chance(0.5) ? 0 : random.integer(0, kernel - 1)
       const sum = conv2d({ ...common, kernel, stride, padding, pool })
-      const positions = (size: number) => Math.floor((size + 2 * padding - kernel) / stride) + 1
-      const height = positions(source.height)
-      const width = positions(source.width)
-      if (Math.min(height, width) < pool) continue
-      if (height * width * out * tapsOf(sum, source) > BUDGET) continue
-      const operation = { ...sum, ...this.#weightsFor(sum, source) }
-      return this.#withAddend(operation, { type: common.output, height, width, channels: out })
+      if (costOf(sum, source) > BUDGET) continue
+      return this.#withAddend({ ...sum, ...this.#weightsFor(sum, source) }, source)
     }
     return null
   }
 
-  #withAddend<W extends Conv2d | Linear>(operation: W, output: ValueType): W {
+  #withAddend<W extends Conv2d | Linear>(operation: W, source: ValueType): W {
+    const output = outputOf(operation, source)
     if (output.type !== 'floats' || this.#random.chance(0.5)) return operation
     const shape = ({ type, height, width, channels }: ValueType) => [type, height, width, channels].join()
-    const fitting = [...this.#values].filter(
-      ([, value]) => shape(value) === shape({ ...output, channels: operation.out }),
-    )
+    const fitting = [...this.#values].filter(([, value]) => shape(value) === shape(output))
     return fitting.length === 0 ? operation : { ...operation, add: this.#random.choice(fitting)[0] }
   }
 
@@ -196,6 +232,23 @@ class Sketch {
     const head = square && random.chance(0.3) ? conv2d({ ...common, kernel: height }) : linear(common)
     return { ...head, ...this.#weightsFor(head, source) }
   }
+}
+
+/** Empty where no window fits. */
+function outputOf(operation: Conv2d | Linear, source: ValueType): ValueType {
+  const { out: channels, output: type } = operation
+  if (operation.op === 'linear') return { type, height: 1, width: 1, channels }
+  const { kernel, stride, padding, pool } = operation
+  const positions = (size: number) => Math.max(0, Math.floor((size + 2 * padding - kernel) / stride) + 1)
+  const pooled = (size: number) => Math.floor(positions(size) / pool)
+  return { type, height: pooled(source.height), width: pooled(source.width), channels }
+}
+
+/** Multiplications of the reference for one row; infinite where no window fits. */
+function costOf(operation: Conv2d | Linear, source: ValueType): number {
+  const { height, width, channels } = outputOf(operation, source)
+  const windows = height * width * (operation.op === 'conv2d' ? operation.pool ** 2 : 1)
+  return windows === 0 ? Number.POSITIVE_INFINITY : windows * channels * tapsOf(operation, source)
 }
 
 /** @param largest of the shifts */

@@ -4,7 +4,7 @@ import t from 'tap'
 import type { Tensor } from '../../src/engine/format/safetensors.ts'
 import { type Model, type ModelContent, parseModel } from '../../src/engine/format.ts'
 import { Network, type NetworkSlot, verifyNetwork } from '../../src/engine/network.ts'
-import { randomModel, wideModel } from '../random-graph.ts'
+import { randomModel, tiledModel, wideModel } from '../random-graph.ts'
 import { Random } from '../random-model.ts'
 import { checkVectors, encode, forward, logitsOf } from '../reference.ts'
 import { testedBackends } from './backends.ts'
@@ -119,6 +119,17 @@ t.test('windows of every size on several words of bits give the sums of the refe
         compare(wideModel(seed), seed, rows),
       ),
       { numRuns: 300, endOnFailure: true },
+    ),
+  )
+})
+
+t.test('layers that fill the tiles of kernels give the outputs of the reference', async t => {
+  t.doesNotThrow(() =>
+    fc.assert(
+      fc.property(fc.integer({ min: 0 }), fc.integer({ min: 1, max: 3 }), (seed, rows) =>
+        compare(tiledModel(seed), seed, rows),
+      ),
+      { numRuns: 40, endOnFailure: true },
     ),
   )
 })
