@@ -147,12 +147,20 @@ function sumsAt(
       }
     }
   }
-  const round = input.type === 'floats' ? Math.fround : (sum: number) => sum
-  return weightsOf(model, operation, taps.length, member).map(weights => {
-    let sum = 0
-    for (let tap = 0; tap < taps.length; tap++) sum = round(sum + weights[tap] * taps[tap])
-    return sum
-  })
+  const sumOf = input.type === 'floats' ? sumOfFloats : sumOfIntegers
+  return weightsOf(model, operation, taps.length, member).map(weights => sumOf(weights, taps))
+}
+
+function sumOfIntegers(weights: readonly number[], taps: readonly number[]): number {
+  let sum = 0
+  for (let tap = 0; tap < taps.length; tap++) sum += weights[tap] * taps[tap]
+  return sum
+}
+
+function sumOfFloats(weights: readonly number[], taps: readonly number[]): number {
+  let sum = 0
+  for (let tap = 0; tap < taps.length; tap++) sum = Math.fround(sum + weights[tap] * taps[tap])
+  return sum
 }
 
 const weightCache = new WeakMap<object, Map<string, number[][]>>()
@@ -172,8 +180,8 @@ function weightsOf(model: Content, operation: Conv2d | Linear, taps: number, mem
       let weight = 0
       for (const [plane, shift] of operation.shifts.entries()) {
         const byte = (plane * operation.out + channel) * bytes + Math.floor(tap / 8)
-        const bit = (packed: ArrayLike<number>) => Math.floor(packed[byte] / 2 ** (tap % 8)) % 2
-        if (!mask || bit(mask) === 1) weight += (bit(sign) === 1 ? 1 : -1) * 2 ** shift
+        const bit = 1 << (tap % 8)
+        if (!mask || (mask[byte] & bit) !== 0) weight += ((sign[byte] & bit) !== 0 ? 1 : -1) * 2 ** shift
       }
       return weight
     }),
