@@ -81,7 +81,7 @@ export function withWeights(network: Network, weights: 'binary' | 'ternary'): Ne
   return { ...network, operations }
 }
 
-/** One member with random weights, and with thresholds near the middle of the sums, so that about half of the bits are 1. */
+/** One member with random weights, and with thresholds so that about half of the bits are 1. */
 export function randomWeights(network: Network, seed: number): NetworkModel {
   const { input, operations } = network
   const random = new Random(seed)
@@ -171,7 +171,9 @@ function tensorsOf(operation: Operation, source: ValueType, random: Random): rea
       [`${name}.bias`, floats(out, around0)],
     ]
   }
-  const data = Int32Array.from({ length: out }, () => Math.round(around0() * spread))
+  // Of four sums, the largest lies about one deviation higher.
+  const middle = operation.op === 'conv2d' && operation.pool === 2 ? 1 : 0
+  const data = Int32Array.from({ length: out }, () => Math.round((middle + around0()) * spread))
   return [...planes, [`${name}.threshold`, { dtype: 'I32', shape: [1, out], data }]]
 }
 

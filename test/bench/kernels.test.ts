@@ -1,0 +1,38 @@
+import { execFile, spawnSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import { test } from 'tap'
+
+const root = fileURLToPath(new URL('../../', import.meta.url))
+
+test('the benchmark writes a page with every section, and a plot', async t => {
+  const folder = t.testdir()
+  const program = ['--import', 'tsx', 'bench/kernels.ts', '--rounds', '2', '--networks', 'LeNet']
+  await promisify(execFile)(process.execPath, [...program, '--out', folder], { cwd: root })
+  const page = readFileSync(join(folder, 'benchmarks.md'), 'utf8')
+  t.same(
+    [...page.matchAll(/^## (.*)$/gm)].map(([, title]) => title),
+    [
+      'Against ONNX Runtime',
+      'Ternary weights',
+      'The bound',
+      'Layers of LeNet',
+      'Memory',
+      'The price of a call',
+      'The shipped model',
+    ],
+  )
+  t.match(page, /^\| LeNet \| 1 \| wasm \| [\d.]+×/m)
+  t.notMatch(page, /NaN|undefined|Infinity|\[object/)
+  t.match(readFileSync(join(folder, 'benchmarks.svg'), 'utf8'), /<text[^>]*>wasm<\/text>/)
+})
+
+test('a network that there is not is named', t => {
+  const program = ['--import', 'tsx', 'bench/kernels.ts', '--networks', 'LeNet,AlexNet']
+  const { status, stderr } = spawnSync(process.execPath, program, { cwd: root, encoding: 'utf8' })
+  t.equal(status, 1)
+  t.match(stderr, /there is no AlexNet/)
+  t.end()
+})
