@@ -64,7 +64,7 @@ test('all mistakes are reported at once, each with its variable, what it may hol
     mistakes({ XNORD_PORT: '65536', XNORD_BACKEND: 'cuda', XNORD_DRAIN_SECONDS: '-1', XNORD_WORKER: '2' }),
     [
       'XNORD_PORT: must be an integer from 0 to 65535, not "65536"',
-      'XNORD_BACKEND: must be one of avx512, avx512bw, avx2, neon, scalar, wasm, not "cuda"',
+      'XNORD_BACKEND: must be one of avx512, avx512bw, avx2, neon, wasm, scalar, not "cuda"',
       'XNORD_DRAIN_SECONDS: must be a number of seconds from 0 to 3600, not "-1"',
       'XNORD_WORKER: there is no such setting',
     ],

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { fileURLToPath } from 'node:url'
-import type { Backend, Kernels } from '../engine/kernels/kernels.ts'
+import { type Backend, backends, type Kernels } from '../engine/kernels/kernels.ts'
 import { type NativeAddon, type NativeBackend, nativeKernels } from '../engine/kernels/native.ts'
 import { type WasmVariant, wasmKernels } from '../engine/kernels/wasm.ts'
 import { XnordError } from '../errors.ts'
@@ -32,7 +32,7 @@ const builtFiles: KernelFiles = {
 }
 
 /**
- * Chooses a backend, once for the process: the fastest native one that this CPU has, else wasm.
+ * Chooses a backend, once for the process: the fastest that this CPU can run.
  *
  * @param forced the only one that will do
  * @throws CONFIGURATION_INVALID where that one is not there, INTERNAL where not even wasm is
@@ -41,18 +41,18 @@ export async function loadBackend(
   forced: string | undefined,
   files: KernelFiles = builtFiles,
 ): Promise<BackendChoice> {
-  if (forced === 'wasm') return { backend: await loadWasm(files.wasm), shortfall: null }
-  let addon: NativeAddon
-  try {
-    addon = loadAddon(files.addon)
-  } catch (thrown) {
-    const shortfall = explain(thrown as NodeJS.ErrnoException)
-    if (forced !== undefined) throw absent(forced, ['wasm'], ` The native ones ${shortfall}.`)
-    return { backend: await loadWasm(files.wasm), shortfall }
+  const { native, shortfall } = forced === 'wasm' ? unasked : findNative(files.addon)
+  const there = backends.filter(name => name === 'wasm' || native.includes(name))
+  const name = forced === undefined ? there[0]! : there.find(known => known === forced)
+  if (name === undefined) {
+    const reason = shortfall === null ? '' : ` The native ones ${shortfall}.`
+    throw new XnordError(
+      'CONFIGURATION_INVALID',
+      `XNORD_BACKEND is ${JSON.stringify(forced)}; there is: ${there.join(', ')}.${reason}`,
+    )
   }
-  const name = forced === undefined ? addon.backends[0] : addon.backends.find(known => known === forced)
-  if (name === undefined) throw absent(forced, [...addon.backends, 'wasm'], '')
-  return { backend: { name, addon: files.addon }, shortfall: null }
+  const backend = name === 'wasm' ? await loadWasm(files.wasm) : { name, addon: files.addon }
+  return { backend, shortfall }
 }
 
 /** The line of the log from which whoever runs xnord learns how fast it computes, and how it could be faster. */
@@ -76,17 +76,26 @@ function loadAddon(path: string): NativeAddon {
   return createRequire(import.meta.url)(path) as NativeAddon
 }
 
-function explain({ code, message }: NodeJS.ErrnoException): string {
-  return code === 'MODULE_NOT_FOUND'
-    ? 'have not been built: npm run build does it where there is a C++ compiler'
-    : `cannot be loaded: ${message.split('\n')[0]}; npm run build makes them anew`
+interface NativeBackends {
+  /** Those that this CPU can run. */
+  readonly native: readonly Backend[]
+  /** Why there are none at all; null where that is not so. */
+  readonly shortfall: string | null
 }
 
-function absent(forced: string | undefined, there: readonly Backend[], reason: string): XnordError {
-  return new XnordError(
-    'CONFIGURATION_INVALID',
-    `XNORD_BACKEND is ${JSON.stringify(forced)}; there is: ${there.join(', ')}.${reason}`,
-  )
+const unasked: NativeBackends = { native: [], shortfall: null }
+
+function findNative(path: string): NativeBackends {
+  try {
+    return { native: loadAddon(path).backends, shortfall: null }
+  } catch (thrown) {
+    const { code, message } = thrown as NodeJS.ErrnoException
+    const shortfall =
+      code === 'MODULE_NOT_FOUND'
+        ? 'have not been built: npm run build does it where there is a C++ compiler'
+        : `cannot be loaded: ${message.split('\n')[0]}; npm run build makes them anew`
+    return { native: [], shortfall }
+  }
 }
 
 async function loadWasm(file: string): Promise<LoadedBackend> {

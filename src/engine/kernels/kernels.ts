@@ -1,8 +1,8 @@
 /**
  * The implementations of the kernels, fastest first: `avx512` counts bits by VPOPCNTDQ, `avx512bw` by table look-ups,
- * `wasm` scalar or in vectors, whichever is faster here.
+ * `wasm` by words or by vectors, whichever is faster here, and `scalar`, which is plain C++, a word at a time.
  */
-export const backends = ['avx512', 'avx512bw', 'avx2', 'neon', 'scalar', 'wasm'] as const
+export const backends = ['avx512', 'avx512bw', 'avx2', 'neon', 'wasm', 'scalar'] as const
 export type Backend = (typeof backends)[number]
 
 /**
