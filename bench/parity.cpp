@@ -8,8 +8,8 @@
 //   distance = 2 · Σ popcount(carry) + popcount(last s)
 //
 // Prefixes can run through a whole window, whose words must then be copied out of the lines, since lines overlap; or
-// through a line of it, as the activations lie, and start anew with each of the window's lines. Prints JSON: cycles are not
-// counted, so each form is given as a multiple of the plain kernel's speed, in turns, from the nearest cache.
+// through a line of it, as the activations lie, and start anew with each of the window's lines. Prints JSON: cycles are
+// not counted, so each form is given as a multiple of the plain kernel's speed, in turns, from the nearest cache.
 
 #include <immintrin.h>
 
@@ -53,9 +53,8 @@ void plain(const uint64_t* windows, const uint64_t* weights, int words, uint64_t
       });
     });
   }
-  unroll<kWindows>([&](auto p) {
-    unroll<4>([&](auto g) { _mm512_storeu_si512(distances + 32 * p + 8 * g, sums[p][g]); });
-  });
+  unroll<kWindows>(
+      [&](auto p) { unroll<4>([&](auto g) { _mm512_storeu_si512(distances + 32 * p + 8 * g, sums[p][g]); }); });
 }
 
 // 4 windows × 2 vectors, twice, for sums and carries take a register each. `kChains` begin anew.
@@ -64,9 +63,7 @@ void parity(const uint64_t* windows, const uint64_t* weights, int words, uint64_
   for (int half = 0; half < 4; half += 2) {
     const uint64_t* from = weights + 8 * half;
     __m512i carries[kWindows][2], rests[kWindows][2];
-    unroll<kWindows>([&](auto p) {
-      unroll<2>([&](auto g) { carries[p][g] = rests[p][g] = _mm512_setzero_si512(); });
-    });
+    unroll<kWindows>([&](auto p) { unroll<2>([&](auto g) { carries[p][g] = rests[p][g] = _mm512_setzero_si512(); }); });
     for (int chain = 0, i = 0; chain < kChains; chain++) {
       __m512i sums[kWindows][2];
       unroll<kWindows>([&](auto p) { unroll<2>([&](auto g) { sums[p][g] = _mm512_setzero_si512(); }); });
@@ -115,8 +112,7 @@ struct Form {
   int chains;
 };
 
-constexpr Form kForms[] = {
-    {"plain", plain, 0}, {"window", parity<1>, 1}, {"line", parity<kLines>, kLines}};
+constexpr Form kForms[] = {{"plain", plain, 0}, {"window", parity<1>, 1}, {"line", parity<kLines>, kLines}};
 
 alignas(64) uint64_t windows[3][kWindows * kMaxWords];
 alignas(64) uint64_t weights[3][kMaxWords * kMaxChannels];

@@ -31,7 +31,8 @@ __attribute__((target("avx512f,avx512vpopcntdq"))) uint64_t avx512() {
   const __m512i key = _mm512_set1_epi64(static_cast<long long>(source));
   __m512i sums[kChains];
 #pragma GCC unroll 16
-  for (int i = 0; i < kChains; i++) sums[i] = _mm512_set1_epi64(static_cast<long long>(source + static_cast<uint64_t>(i)));
+  for (int i = 0; i < kChains; i++)
+    sums[i] = _mm512_set1_epi64(static_cast<long long>(source + static_cast<uint64_t>(i)));
   for (uint64_t round = 0; round < kRounds; round++) {
 #pragma GCC unroll 16
     for (int i = 0; i < kChains; i++) {
@@ -52,7 +53,8 @@ __attribute__((target("avx512f,avx512bw"))) uint64_t avx512bw() {
   const __m512i counts = _mm512_broadcast_i32x4(_mm_setr_epi8(0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4));
   __m512i sums[kChains];
 #pragma GCC unroll 12
-  for (int i = 0; i < kChains; i++) sums[i] = _mm512_set1_epi64(static_cast<long long>(source + static_cast<uint64_t>(i)));
+  for (int i = 0; i < kChains; i++)
+    sums[i] = _mm512_set1_epi64(static_cast<long long>(source + static_cast<uint64_t>(i)));
   for (uint64_t round = 0; round < kRounds; round++) {
 #pragma GCC unroll 12
     for (int i = 0; i < kChains; i++) {
@@ -76,7 +78,8 @@ __attribute__((target("avx2"))) uint64_t avx2() {
   const __m256i counts = _mm256_broadcastsi128_si256(_mm_setr_epi8(0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4));
   __m256i sums[kChains];
 #pragma GCC unroll 8
-  for (int i = 0; i < kChains; i++) sums[i] = _mm256_set1_epi64x(static_cast<long long>(source + static_cast<uint64_t>(i)));
+  for (int i = 0; i < kChains; i++)
+    sums[i] = _mm256_set1_epi64x(static_cast<long long>(source + static_cast<uint64_t>(i)));
   for (uint64_t round = 0; round < kRounds; round++) {
 #pragma GCC unroll 8
     for (int i = 0; i < kChains; i++) {

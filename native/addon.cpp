@@ -129,8 +129,8 @@ napi_value bind(napi_env env, napi_callback_info info) {
     return failure(env);
   }
   // The memory lives as long as the function does, by the garbage collector's own means: a property.
-  const napi_property_descriptor memory = {
-      "memory", nullptr, nullptr, nullptr, nullptr, arguments[1], napi_default, nullptr};
+  const napi_property_descriptor memory = {"memory", nullptr,      nullptr,      nullptr,
+                                           nullptr,  arguments[1], napi_default, nullptr};
   if (napi_define_properties(env, function, 1, &memory) != napi_ok) return failure(env);
   return function;
 }

@@ -2,10 +2,11 @@
 //
 //   2 xor (4 operations with masks) + 5 full adder + 6 look-up of both nibbles + 1 add of bytes = 14
 //
-// instead of 16 operations on three ports (four on Zen). A tile is 2 windows × 2 vectors of 4 channels: 4 vectors of ones and
-// 4 of counts stay in the 16 registers.
+// instead of 16 operations on three ports (four on Zen). A tile is 2 windows × 2 vectors of 4 channels: 4 vectors of
+// ones and 4 of counts stay in the 16 registers.
 //
-// Pixels: maddubs multiplies bytes and adds pairs, madd adds the pairs of a channel: 3 operations for 8 channels × 4 taps.
+// Pixels: maddubs multiplies bytes and adds pairs, madd adds the pairs of a channel: 3 operations for 8 channels × 4
+// taps.
 
 #include <immintrin.h>
 
@@ -60,8 +61,6 @@ struct Avx2 {
     __m256i groups[L / 8];
   };
 
-  static constexpr int kPlainPositions = 4;
-
   template <int P, int L, bool kMasked>
   static void sumBits(Bits<L> (&sums)[P], const Step& step, const uint8_t* const (&windows)[P],
                       const uint8_t* weights) {
@@ -79,9 +78,7 @@ struct Avx2 {
       uint32_t shifts = step.shifts;
       for (uint32_t plane = 0; plane < step.planes; plane++, shifts >>= 4) {
         const __m128i shift = _mm_cvtsi32_si128(static_cast<int>(shifts & 15));
-        unroll<P>([&](auto p) {
-          unroll<G>([&](auto g) { dots[p][g] = _mm256_sll_epi32(dots[p][g], shift); });
-        });
+        unroll<P>([&](auto p) { unroll<G>([&](auto g) { dots[p][g] = _mm256_sll_epi32(dots[p][g], shift); }); });
         size_t begin = 0;
         for (uint32_t line = 0; line < step.lines; line++, begin += step.inputLine) {
           const size_t end = begin + size_t{4} * step.run;

@@ -26,8 +26,6 @@ struct DotProducts {
 };
 
 struct Avx512 : Lanes512 {
-  static constexpr int kPlainPositions = 4;
-
   template <int P, int L, bool kMasked>
   [[gnu::always_inline]] static void sumBits(Bits<L> (&sums)[P], const Step& step, const uint8_t* const (&windows)[P],
                                              const uint8_t* weights) {
@@ -59,7 +57,8 @@ struct Avx512 : Lanes512 {
               __m512i differ;
               if constexpr (kMasked) {
                 constexpr int kDifferAndMask = 0x28;
-                differ = _mm512_ternarylogic_epi64(_mm512_load_si512(signs + 64 * g), input, constants[g], kDifferAndMask);
+                differ =
+                    _mm512_ternarylogic_epi64(_mm512_load_si512(signs + 64 * g), input, constants[g], kDifferAndMask);
               } else {
                 differ = _mm512_xor_si512(input, constants[g]);
               }

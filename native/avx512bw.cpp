@@ -59,8 +59,6 @@ struct BytePairs {
 };
 
 struct Avx512bw : Lanes512 {
-  static constexpr int kPlainPositions = 4;
-
   template <int P, int L, bool kMasked>
   [[gnu::always_inline]] static void sumBits(Bits<L> (&sums)[P], const Step& step, const uint8_t* const (&windows)[P],
                                              const uint8_t* weights) {

@@ -16,8 +16,7 @@ bool hasAvx2() { return hasPopcnt() && __builtin_cpu_supports("avx2") && __built
 
 bool hasAvx512bw() {
   return hasAvx2() && __builtin_cpu_supports("fma") && __builtin_cpu_supports("avx512f") &&
-         __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
-         __builtin_cpu_supports("avx512vl");
+         __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
 }
 
 bool hasAvx512() {

@@ -127,7 +127,8 @@ inline void countBlock(Sums (&sums)[P], const Step& step, const uint8_t* const (
   for (int p = 0; p < P; p += kRows) {
     for (int vector = 0; vector < kVectors; vector += G) {
       typename Vector::Type distances[kRows][G];
-      countTile<Vector, L, kRows, G, kMasked>(distances, step, windows + p, weights + size_t{8} * Vector::kLanes * vector);
+      countTile<Vector, L, kRows, G, kMasked>(distances, step, windows + p,
+                                              weights + size_t{8} * Vector::kLanes * vector);
       for (int i = 0; i < kRows; i++) {
         for (int g = 0; g < G; g++) sums[p + i].groups[vector + g] = distances[i][g];
       }

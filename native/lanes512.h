@@ -85,8 +85,8 @@ struct Lanes512 {
   //
   //   pixels   [p0 p1 p2 p3 | p0 p1 p2 p3 | …]    taps   [c0 c0 c0 c0 | c1 c1 c1 c1 | …]
   template <class Dot, int P, int L>
-  [[gnu::always_inline]] static void sumTaps(Pixels<L> (&sums)[P], const Step& step,
-                                             const uint8_t* const (&windows)[P], const uint8_t* weights) {
+  [[gnu::always_inline]] static void sumTaps(Pixels<L> (&sums)[P], const Step& step, const uint8_t* const (&windows)[P],
+                                             const uint8_t* weights) {
     constexpr int G = L / 16;
     unroll<P>([&](auto p) { unroll<G>([&](auto g) { sums[p].groups[g] = _mm512_setzero_si512(); }); });
     uint32_t shifts = step.shifts;

@@ -3,8 +3,8 @@
 // Bits: cnt counts the bits of each byte at once, so that 128 bits take eor (eor and and with masks), cnt and add; a
 // full adder would not pay. A tile is 4 windows × 4 vectors of 2 channels, 16 vectors of byte counts in registers.
 //
-// Pixels: smlal adds the products of four pixels and four taps of a channel to four 32-bit lanes, which meet at the end:
-// 2 widenings of taps and 4 smlal for 4 channels × 4 taps a window. A tile is 4 windows × 4 channels.
+// Pixels: smlal adds the products of four pixels and four taps of a channel to four 32-bit lanes, which meet at the
+// end: 2 widenings of taps and 4 smlal for 4 channels × 4 taps a window. A tile is 4 windows × 4 channels.
 
 #include <arm_neon.h>
 
@@ -48,8 +48,6 @@ struct Neon {
     int32x4_t groups[L / 4];
   };
 
-  static constexpr int kPlainPositions = 4;
-
   template <int P, int L, bool kMasked>
   static void sumBits(Bits<L> (&sums)[P], const Step& step, const uint8_t* const (&windows)[P],
                       const uint8_t* weights) {
@@ -66,9 +64,7 @@ struct Neon {
       uint32_t shifts = step.shifts;
       for (uint32_t plane = 0; plane < step.planes; plane++, shifts >>= 4) {
         const int32x4_t shift = vdupq_n_s32(static_cast<int32_t>(shifts & 15));
-        unroll<P>([&](auto p) {
-          unroll<4>([&](auto c) { channels[p][c] = vshlq_s32(channels[p][c], shift); });
-        });
+        unroll<P>([&](auto p) { unroll<4>([&](auto c) { channels[p][c] = vshlq_s32(channels[p][c], shift); }); });
         size_t begin = 0;
         for (uint32_t line = 0; line < step.lines; line++, begin += step.inputLine) {
           for (uint32_t i = 0; i < step.run; i++, taps += 4 * L) {
@@ -89,8 +85,8 @@ struct Neon {
         }
       }
       unroll<P>([&](auto p) {
-        sums[p].groups[group] = vpaddq_s32(vpaddq_s32(channels[p][0], channels[p][1]),
-                                           vpaddq_s32(channels[p][2], channels[p][3]));
+        sums[p].groups[group] =
+            vpaddq_s32(vpaddq_s32(channels[p][0], channels[p][1]), vpaddq_s32(channels[p][2], channels[p][3]));
       });
     }
   }
@@ -146,8 +142,7 @@ struct Neon {
  private:
   template <int L>
   static int32x4_t distances(const Bits<L>& sums, int quad) {
-    return vreinterpretq_s32_u32(
-        vcombine_u32(vmovn_u64(sums.groups[2 * quad]), vmovn_u64(sums.groups[2 * quad + 1])));
+    return vreinterpretq_s32_u32(vcombine_u32(vmovn_u64(sums.groups[2 * quad]), vmovn_u64(sums.groups[2 * quad + 1])));
   }
 
   static uint32_t bitsOf(uint32x4_t lanes) {

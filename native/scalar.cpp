@@ -19,8 +19,6 @@ struct Scalar {
     int32_t channels[L];
   };
 
-  static constexpr int kPlainPositions = 4;
-
   template <int P, int L, bool kMasked>
   static void sumBits(Bits<L> (&sums)[P], const Step& step, const uint8_t* const (&windows)[P],
                       const uint8_t* weights) {

@@ -5,7 +5,6 @@
 //
 //   template <int L> struct Bits    sums of L channels of one position, over bits
 //   template <int L> struct Pixels  the same, over pixels
-//   kPlainPositions                 positions of a tile that is not pooled
 //   sumBits<P, L, kMasked>, sumPixels<P, L>
 //                                   the sums of P windows
 //   fires                           a bit a channel: whether the sum reaches its limit
@@ -110,7 +109,7 @@ struct Block {
   const int32_t* totals;
   const float* scales;
   const float* biases;
-  // Of a pixel's bytes: where the block's begin, and how many it writes.
+  // Of a pixel's bytes: where the block's begin, and of bits, how many it writes.
   uint32_t outputByte;
   uint32_t outputBytes;
 };
@@ -135,7 +134,8 @@ struct BitSums {
   static constexpr int32_t kFactor = -2;
   static constexpr int32_t kTotalFactor = 1;
   template <int P>
-  [[gnu::always_inline]] static void sum(Sums (&sums)[P], const Step& step, const uint8_t* const (&windows)[P], const uint8_t* weights) {
+  [[gnu::always_inline]] static void sum(Sums (&sums)[P], const Step& step, const uint8_t* const (&windows)[P],
+                                         const uint8_t* weights) {
     Set::template sumBits<P, L, kMasked>(sums, step, windows, weights);
   }
 };
@@ -146,13 +146,17 @@ struct PixelSums {
   static constexpr int32_t kFactor = 1;
   static constexpr int32_t kTotalFactor = -1;
   template <int P>
-  [[gnu::always_inline]] static void sum(Sums (&sums)[P], const Step& step, const uint8_t* const (&windows)[P], const uint8_t* weights) {
+  [[gnu::always_inline]] static void sum(Sums (&sums)[P], const Step& step, const uint8_t* const (&windows)[P],
+                                         const uint8_t* weights) {
     Set::template sumPixels<P, L>(sums, step, windows, weights);
   }
 };
 
+// The windows of a tile, pooled or not.
+constexpr int kTilePositions = 4;
+
 template <class Set, class Kind, int L, int P>
-inline void plainTile(const Step& step, const Block& block, const uint8_t* slot, Positions& positions) {
+inline void plainTile(const Step& step, const Block& block, Positions& positions) {
   const uint8_t* windows[P];
   uint8_t* outputs[P];
   for (int p = 0; p < P; p++, positions.next()) {
@@ -171,11 +175,11 @@ inline void plainTile(const Step& step, const Block& block, const uint8_t* slot,
     alignas(64) int32_t integers[L];
     Set::store(sums[p], integers);
     for (int i = 0; i < L; i++) integers[i] = Kind::kFactor * integers[i] + Kind::kTotalFactor * block.totals[i];
-    float* output = reinterpret_cast<float*>(outputs[p] + block.outputByte);
-    const float* addend =
-        step.addend == 0 ? nullptr
-                         : reinterpret_cast<const float*>(slot + step.addend + ((outputs[p] - slot) - step.output) + block.outputByte);
-    storeFloats<L>(output, integers, block.scales, block.biases, addend);
+    uint8_t* output = outputs[p] + block.outputByte;
+    // Addends lie as the output does.
+    const uint8_t* addend = step.addend == 0 ? nullptr : output - step.output + step.addend;
+    storeFloats<L>(reinterpret_cast<float*>(output), integers, block.scales, block.biases,
+                   reinterpret_cast<const float*>(addend));
   });
 }
 
@@ -183,9 +187,9 @@ inline void plainTile(const Step& step, const Block& block, const uint8_t* slot,
 template <class Set, class Kind>
 inline void pooledTile(const Step& step, const Block& block, Positions& positions) {
   const uint8_t* first = positions.window();
-  const uint8_t* windows[4] = {first, first + step.inputStepX, first + step.inputStepY,
-                               first + step.inputStepY + step.inputStepX};
-  typename Kind::Sums sums[4];
+  const uint8_t* windows[kTilePositions] = {first, first + step.inputStepX, first + step.inputStepY,
+                                            first + step.inputStepY + step.inputStepX};
+  typename Kind::Sums sums[kTilePositions];
   Kind::sum(sums, step, windows, block.weights);
   storeBits(positions.output() + block.outputByte, Set::fires(Set::best(sums), block.limits), block.outputBytes);
   positions.next();
@@ -193,15 +197,16 @@ inline void pooledTile(const Step& step, const Block& block, Positions& position
 
 template <class Set, class Kind, int L>
 void sumBlock(const Step& step, const Block& block, uint8_t* slot, uint32_t rows) {
-  constexpr int P = Set::kPlainPositions;
   Positions positions(step, slot);
   uint32_t left = positionsOf(step, rows);
   if (step.pool == 2) {
     for (; left > 0; left--) pooledTile<Set, Kind>(step, block, positions);
     return;
   }
-  for (; left >= P; left -= P) plainTile<Set, Kind, L, P>(step, block, slot, positions);
-  for (; left > 0; left--) plainTile<Set, Kind, L, 1>(step, block, slot, positions);
+  for (; left >= kTilePositions; left -= kTilePositions) {
+    plainTile<Set, Kind, L, kTilePositions>(step, block, positions);
+  }
+  for (; left > 0; left--) plainTile<Set, Kind, L, 1>(step, block, positions);
 }
 
 template <class Set, template <int> class Kind>

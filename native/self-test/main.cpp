@@ -74,7 +74,7 @@ std::vector<const Backend*> chooseBackends(const std::string& name) {
     for (const Backend* next = faultyBackends; next->name != nullptr; next++) consider(*next);
   }
   if (!known) fail("there is no backend " + name + " for this architecture");
-  if (chosen.empty()) fail("this CPU cannot run " + name);
+  if (!name.empty() && chosen.empty()) fail("this CPU cannot run " + name);
   return chosen;
 }
 
@@ -113,6 +113,7 @@ int run(const Options& options) {
     for (const Backend* backend : chosen) std::puts(backend->name);
     return 0;
   }
+  if (chosen.empty()) fail("this CPU cannot run any backend");
   if (options.file.empty()) fail("there are no cases without a file");
   const Cases cases = readCases(options.file);
   if (cases.all.empty()) fail(options.file + " holds no cases");
