@@ -95,13 +95,17 @@ function introduction(): string {
 Written by \`npm run bench:kernels -- --rounds ${rounds.rounds} --networks ${names.join()}\` on ${new Date().toISOString().slice(0, 10)}.
 
 ${model}${identity === null ? '' : ` (${identity})`}, with ${flags.join(', ')} · ${versions()} · backends here, fastest
-first: ${backends.map(({ name }) => `\`${name}\``).join(', ')}
+first: ${backends.map(labelOf).join(', ')}
 
 One thread each. n = ${rounds.rounds} rounds after ${warmUpRounds} to warm up; in a round each contestant of a table has a turn, which begins with
 a call that is not timed and lasts at least 50 µs. Figures are medians with quartiles in brackets, ratios medians of
 the ratios within rounds. ONNX Runtime: CPU provider, one thread within and between operations, sequential, all graph
 optimizations. The networks have random weights, the same from run to run; before they are timed, every backend has given
 the same bits in every layer, and the same logits. Other processes took the core away ${interruptionsPerSecond.toFixed(1)} times a second.`
+}
+
+function labelOf(backend: LoadedBackend): string {
+  return backend.name === 'wasm' ? `\`wasm\` (the ${backend.variant} variant)` : `\`${backend.name}\``
 }
 
 function interruptions(): number {

@@ -3,19 +3,21 @@
 import { stepAddress } from '../../src/engine/plan.ts'
 import { openArena, openRunner } from '../arena.ts'
 import type { Bench } from '../bench.ts'
-import { digits, spread, table } from '../markdown.ts'
+import { spread, table } from '../markdown.ts'
 import { type Contestant, spreadOf, takeTurns } from '../rounds.ts'
 
 /** One call for all steps against a call a step, and both against `classify`, which copies pixels and logits, too. */
 export async function measureCalls(bench: Bench): Promise<string> {
   const { backends, networks, rounds } = bench
+  // What a call costs depends on the boundary that it crosses, and there are two.
+  const shown = backends.filter((backend, index) => index === 0 || backend.name === 'wasm')
   const rows: string[][] = []
   for (const network of networks) {
     const model = bench.model(network, 'binary')
     const arena = openArena(model, model.check.rows)
     const { plan } = arena
     const pixels = model.check.image.slice(0, plan.rowBytes)
-    for (const backend of backends) {
+    for (const backend of shown) {
       const { kernels, slot } = openRunner(arena, backend)
       const addresses = Array.from({ length: plan.stepsPerMember }, (_, step) => stepAddress(plan, 0, step))
       const contestants: readonly Contestant[] = [
@@ -33,7 +35,7 @@ export async function measureCalls(bench: Bench): Promise<string> {
       ]
       const measured = await takeTurns(contestants, rounds)
       const [whole, single] = measured
-      const price = spreadOf(
+      const further = spreadOf(
         single.map((time, round) => ((time - whole[round]) * 1e6) / (addresses.length - 1)),
       )
       rows.push([
@@ -41,14 +43,15 @@ export async function measureCalls(bench: Bench): Promise<string> {
         String(addresses.length),
         backend.name,
         ...measured.map(times => spread(spreadOf(times), 1000)),
-        digits(price.median),
+        spread(further),
       ])
     }
   }
   return `## The price of a call
 
 One row, binary weights, microseconds: all steps of a network in one call from JavaScript, as xnord does it; a call a
-step; and \`slot.classify\`, which copies pixels and logits, too. A further call costs what lies between the first two.
+step; and \`slot.classify\`, which copies pixels and logits, too. A further call costs what lies between the first two,
+which networks of milliseconds hide.
 
 ${table(
   ['network', 'steps', 'backend', 'one call, µs', 'a call a step, µs', 'classify, µs', 'a further call, ns'],
