@@ -8,7 +8,7 @@
  * the median of the ratios within rounds.
  */
 import { writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import type { Model } from '../src/engine/format.ts'
@@ -30,12 +30,18 @@ import { measureTernary, ternarySection } from './sections/ternary.ts'
 
 const root = fileURLToPath(new URL('../', import.meta.url))
 
+const defaults = {
+  rounds: '100',
+  networks: networks.map(({ name }) => name).join(),
+  backends: known.join(),
+  model: 'models/mnist/1',
+}
 const { values: options } = parseArgs({
   options: {
-    rounds: { type: 'string', default: '100' },
-    networks: { type: 'string', default: networks.map(({ name }) => name).join() },
-    backends: { type: 'string', default: known.join() },
-    model: { type: 'string', default: join(root, 'models/mnist/1') },
+    rounds: { type: 'string', default: defaults.rounds },
+    networks: { type: 'string', default: defaults.networks },
+    backends: { type: 'string', default: defaults.backends },
+    model: { type: 'string', default: defaults.model },
     out: { type: 'string', default: join(root, 'docs') },
   },
 })
@@ -51,6 +57,7 @@ if (unknown.length > 0) throw new Error(`--networks: there is no ${unknown.join(
 
 const backends = await present(options.backends.split(','))
 const peak = await PeakMeter.open()
+process.on('exit', () => peak.close())
 const cpu = readCpu()
 const bench: Bench = {
   cpu,
@@ -66,9 +73,8 @@ const contests = await measureForward(bench)
 const ternary = await measureTernary(bench)
 const layers = await measureLayers(bench)
 const calls = await measureCalls(bench)
-const served = await measureServed(bench, options.model)
+const served = await measureServed(bench, resolve(root, options.model))
 await peak.measure()
-peak.close()
 const interruptionsPerSecond =
   (1000 * (interruptions() - start.interruptions)) / (performance.now() - start.milliseconds)
 
@@ -92,7 +98,7 @@ function introduction(): string {
 
 <!-- Written by bench/kernels.ts; no figure in it is typed. -->
 
-Written by \`npm run bench:kernels -- --rounds ${rounds.rounds} --networks ${names.join()}\` on ${new Date().toISOString().slice(0, 10)}.
+Written by \`${command()}\` on ${new Date().toISOString().slice(0, 10)}.
 
 ${model}${identity === null ? '' : ` (${identity})`}, with ${flags.join(', ')} · ${versions()} · backends here, fastest
 first: ${backends.map(labelOf).join(', ')}
@@ -102,6 +108,14 @@ a call that is not timed and lasts at least 50 µs. Figures are medians with qua
 the ratios within rounds. ONNX Runtime: CPU provider, one thread within and between operations, sequential, all graph
 optimizations. The networks have random weights, the same from run to run; before they are timed, every backend has given
 the same bits in every layer, and the same logits. Other processes took the core away ${interruptionsPerSecond.toFixed(1)} times a second.`
+}
+
+/** As whoever wants to repeat it types it; where the page goes does not matter. */
+function command(): string {
+  const given = (Object.keys(defaults) as (keyof typeof defaults)[])
+    .filter(name => options[name] !== defaults[name])
+    .map(name => ` --${name} ${options[name]}`)
+  return `npm run bench:kernels${given.length > 0 ? ` --${given.join('')}` : ''}`
 }
 
 function labelOf(backend: LoadedBackend): string {
