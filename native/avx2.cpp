@@ -157,6 +157,15 @@ struct Avx2 {
       _mm256_store_si256(reinterpret_cast<__m256i*>(integers + 8 * g), sums.groups[g]);
     }
   }
+
+  static uint32_t reach(const float* values, const float* limits) {
+    uint32_t bits = 0;
+    for (int half = 0; half < 16; half += 8) {
+      const __m256 reached = _mm256_cmp_ps(_mm256_load_ps(values + half), _mm256_load_ps(limits + half), _CMP_GE_OQ);
+      bits |= static_cast<uint32_t>(_mm256_movemask_ps(reached)) << half;
+    }
+    return bits;
+  }
 };
 
 }  // namespace

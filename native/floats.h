@@ -1,6 +1,6 @@
-// The steps on floats, for every instruction set: loops over channels that a compiler turns into vectors by itself,
-// since lanes never meet. Each addition and multiplication is rounded by itself, in the format's order: build with
-// -ffp-contract=off and never with -ffast-math.
+// The steps on floats, for every instruction set: lanes never meet, so that the compiler's own vectors will do. Each
+// addition and multiplication is rounded by itself, in the format's order: build with -ffp-contract=off and never
+// with -ffast-math.
 //
 // Internal linkage, for the reason that walk.h gives.
 #pragma once
@@ -10,43 +10,59 @@
 #include <cstring>
 
 #include "step.h"
+#include "unroll.h"
 
 namespace xnord {
 namespace {
 
-// Channels are padded to a multiple.
-constexpr uint32_t kFloatLanes = 16;
+#if defined(__AVX512F__)
+constexpr int kVectorBytes = 64;
+#elif defined(__AVX__)
+constexpr int kVectorBytes = 32;
+#else
+constexpr int kVectorBytes = 16;
+#endif
 
-inline uint32_t paddedChannels(uint32_t channels) { return (channels + kFloatLanes - 1) & ~(kFloatLanes - 1); }
+// Floats of a vector, of which kVectors make up the channels that values are padded to a multiple of.
+constexpr int kFloats = kVectorBytes / 4;
+constexpr int kFloatLanes = 16;
+constexpr int kVectors = kFloatLanes / kFloats;
 
-template <int L>
-inline void storeFloats(float* __restrict output, const int32_t* __restrict sums, const float* __restrict scales,
-                        const float* __restrict biases, const float* __restrict addend) {
-  float values[L];
-  for (int i = 0; i < L; i++) values[i] = static_cast<float>(sums[i]) * scales[i] + biases[i];
-  if (addend != nullptr) {
-    for (int i = 0; i < L; i++) values[i] += addend[i];
-  }
-  memcpy(output, values, sizeof values);
+typedef float Floats __attribute__((vector_size(kVectorBytes)));
+typedef int32_t Integers __attribute__((vector_size(kVectorBytes)));
+
+template <class Vector>
+[[gnu::always_inline]] inline Vector load(const void* from) {
+  Vector vector;
+  memcpy(&vector, from, sizeof vector);
+  return vector;
+}
+
+inline uint32_t paddedChannels(uint32_t channels) { return (channels + 15) & ~15u; }
+
+// sums · scales + biases, and the addends where there are any.
+[[gnu::always_inline]] inline void storeFloats(float* output, const Floats& sums, const float* scales,
+                                               const float* biases, const float* addend) {
+  Floats values = sums * load<Floats>(scales) + load<Floats>(biases);
+  if (addend != nullptr) values += load<Floats>(addend);
+  memcpy(output, &values, sizeof values);
 }
 
 // Weights lie as [block][line][float][L]: with L channels in lanes, each sum runs through the floats in order.
 template <int L>
 inline void linearBlock(const Step& step, const uint8_t* input, const float* weights, const float* scales,
                         const float* biases, const float* addend, float* output) {
-  float sums[L] = {};
+  Floats sums[L / kFloats] = {};
   for (uint32_t line = 0; line < step.lines; line++, input += step.inputLine) {
     const float* floats = reinterpret_cast<const float*>(input);
     for (uint32_t i = 0; i < step.run; i++, weights += L) {
-      const float value = floats[i];
-      for (int lane = 0; lane < L; lane++) sums[lane] += weights[lane] * value;
+      unroll<L / kFloats>([&](auto v) { sums[v] += load<Floats>(weights + kFloats * v) * floats[i]; });
     }
   }
-  for (int i = 0; i < L; i++) sums[i] = sums[i] * scales[i] + biases[i];
-  if (addend != nullptr) {
-    for (int i = 0; i < L; i++) sums[i] += addend[i];
-  }
-  memcpy(output, sums, sizeof sums);
+  unroll<L / kFloats>([&](auto v) {
+    constexpr int at = kFloats * v;
+    storeFloats(output + at, sums[v], scales + at, biases + at, addend == nullptr ? nullptr : addend + at);
+  });
 }
 
 inline void linear(const Step& step, const uint8_t* arena, uint8_t* slot, uint32_t rows) {
@@ -68,8 +84,10 @@ inline void linear(const Step& step, const uint8_t* arena, uint8_t* slot, uint32
   }
 }
 
+// `Set::reach` gives a bit for each of 16 floats: whether it reaches its limit.
+template <class Set>
 inline void sign(const Step& step, const uint8_t* arena, uint8_t* slot, uint32_t rows) {
-  const float* thresholds = reinterpret_cast<const float*>(arena + step.limits);
+  const float* limits = reinterpret_cast<const float*>(arena + step.limits);
   const uint32_t channels = paddedChannels(step.channels);
   for (uint32_t row = 0; row < rows; row++) {
     for (uint32_t y = 0; y < step.height; y++) {
@@ -78,14 +96,10 @@ inline void sign(const Step& step, const uint8_t* arena, uint8_t* slot, uint32_t
       for (uint32_t x = 0; x < step.width; x++, from += step.inputStepX, to += step.outputPixel) {
         const float* values = reinterpret_cast<const float*>(from);
         for (uint32_t channel = 0; channel < channels; channel += kFloatLanes) {
-          uint32_t bits = 0;
-          for (uint32_t i = 0; i < kFloatLanes; i++) {
-            bits |= static_cast<uint32_t>(values[channel + i] >= thresholds[channel + i]) << i;
-          }
-          const uint16_t half = static_cast<uint16_t>(bits);
-          memcpy(to + channel / 8, &half, 2);
+          const uint16_t bits = static_cast<uint16_t>(Set::reach(values + channel, limits + channel));
+          memcpy(to + channel / 8, &bits, 2);
         }
-        memset(to + channels / 8, 0, step.outputPixel - channels / 8);
+        for (uint32_t byte = channels / 8; byte < step.outputPixel; byte++) to[byte] = 0;
       }
     }
   }
@@ -101,15 +115,14 @@ inline void averagePool(const Step& step, uint8_t* slot, uint32_t rows) {
       uint8_t* to = slot + step.output + size_t{row} * step.outputRow + size_t{y} * step.outputLine;
       for (uint32_t x = 0; x < step.width; x++, window += step.inputStepX, to += step.outputPixel) {
         for (uint32_t channel = 0; channel < channels; channel += kFloatLanes) {
-          float sums[kFloatLanes] = {};
+          Floats sums[kVectors] = {};
           for (uint32_t line = 0; line < step.lines; line++) {
             const uint8_t* from = window + size_t{line} * step.inputLine + size_t{4} * channel;
             for (uint32_t i = 0; i < step.run; i++, from += pixel) {
-              const float* values = reinterpret_cast<const float*>(from);
-              for (uint32_t lane = 0; lane < kFloatLanes; lane++) sums[lane] += values[lane];
+              unroll<kVectors>([&](auto v) { sums[v] += load<Floats>(from + kVectorBytes * v); });
             }
           }
-          for (uint32_t lane = 0; lane < kFloatLanes; lane++) sums[lane] /= count;
+          unroll<kVectors>([&](auto v) { sums[v] /= count; });
           memcpy(to + size_t{4} * channel, sums, sizeof sums);
         }
       }

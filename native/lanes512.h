@@ -80,6 +80,10 @@ struct Lanes512 {
     unroll<L / 16>([&](auto g) { _mm512_store_si512(integers + 16 * g, sums.groups[g]); });
   }
 
+  static uint32_t reach(const float* values, const float* limits) {
+    return _mm512_cmp_ps_mask(_mm512_load_ps(values), _mm512_load_ps(limits), _CMP_GE_OQ);
+  }
+
   // The dot products of P windows and a block's taps: four bytes of pixels, broadcast, meet four taps of each of 16
   // channels. `Dot` adds the four products to a lane.
   //

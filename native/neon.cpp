@@ -139,6 +139,13 @@ struct Neon {
     for (int g = 0; g < L / 4; g++) vst1q_s32(integers + 4 * g, sums.groups[g]);
   }
 
+  static uint32_t reach(const float* values, const float* limits) {
+    uint32_t bits = 0;
+    for (int g = 0; g < 4; g++)
+      bits |= bitsOf(vcgeq_f32(vld1q_f32(values + 4 * g), vld1q_f32(limits + 4 * g))) << 4 * g;
+    return bits;
+  }
+
  private:
   template <int L>
   static int32x4_t distances(const Bits<L>& sums, int quad) {

@@ -113,6 +113,12 @@ struct Scalar {
   static void store(const Sums& sums, int32_t* integers) {
     memcpy(integers, sums.channels, sizeof sums.channels);
   }
+
+  static uint32_t reach(const float* values, const float* limits) {
+    uint32_t bits = 0;
+    for (int i = 0; i < 16; i++) bits |= static_cast<uint32_t>(values[i] >= limits[i]) << i;
+    return bits;
+  }
 };
 
 }  // namespace

@@ -9,6 +9,7 @@
 //                                   the sums of P windows
 //   fires                           a bit a channel: whether the sum reaches its limit
 //   store                           the sums as L int32
+//   reach                           a bit for each of 16 floats: whether it reaches its limit
 //
 // Everything has internal linkage: were it shared between the files, the linker would keep one copy of an inline
 // function, compiled for whichever instruction set came first.
@@ -174,12 +175,17 @@ inline void plainTile(const Step& step, const Block& block, Positions& positions
   unroll<P>([&](auto p) {
     alignas(64) int32_t integers[L];
     Set::store(sums[p], integers);
-    for (int i = 0; i < L; i++) integers[i] = Kind::kFactor * integers[i] + Kind::kTotalFactor * block.totals[i];
     uint8_t* output = outputs[p] + block.outputByte;
-    // Addends lie as the output does.
-    const uint8_t* addend = step.addend == 0 ? nullptr : output - step.output + step.addend;
-    storeFloats<L>(reinterpret_cast<float*>(output), integers, block.scales, block.biases,
-                   reinterpret_cast<const float*>(addend));
+    unroll<L / kFloats>([&](auto v) {
+      constexpr int at = kFloats * v;
+      const Integers exact =
+          Kind::kFactor * load<Integers>(integers + at) + Kind::kTotalFactor * load<Integers>(block.totals + at);
+      uint8_t* to = output + 4 * at;
+      // Addends lie as the output does.
+      const uint8_t* addend = step.addend == 0 ? nullptr : to - step.output + step.addend;
+      storeFloats(reinterpret_cast<float*>(to), __builtin_convertvector(exact, Floats), block.scales + at,
+                  block.biases + at, reinterpret_cast<const float*>(addend));
+    });
   });
 }
 
@@ -266,7 +272,7 @@ void runSteps(uint8_t* arena, uint32_t first, uint32_t steps, uint32_t slotOffse
         linear(step, arena, slot, rows);
         break;
       case kSign:
-        sign(step, arena, slot, rows);
+        sign<Set>(step, arena, slot, rows);
         break;
       case kAveragePool:
         averagePool(step, slot, rows);
