@@ -1,116 +1,112 @@
-/** Bytes of a run whose four-word groups fill a byte's counter: 31 groups add at most 8 each. */
-const MOST_GROUPS: usize = 31
-const GROUP_BYTES: usize = 32
-
-/** @param lanes channels of a block */
 // @ts-ignore: decorator
 @inline
 export function simdDistances(
-  window: usize, weights: usize, lines: usize, runBytes: usize, inputLine: usize, masked: bool, lanes: usize,
+  window: usize, weights: usize, lines: usize, run: usize, inputLine: usize, masked: bool, lanes: usize,
 ): v128 {
   const word: usize = masked ? lanes * 16 : lanes * 8
-  let w = weights
   const zero = i32x4.splat(0)
-  let onesA = zero, onesB = zero, twosA = zero, twosB = zero, countA = zero, countB = zero, sums = zero
-  let groups: usize = 0
+  const overflows = lines * ((run + 3) >> 2) > MOST_GROUPS
+  let sums = zero
+  let ones0 = zero, twos0 = zero, fours0 = zero
+  let ones1 = zero, twos1 = zero, fours1 = zero
+  let w = weights
   for (let line: usize = 0; line < lines; line++) {
-    let a = window + line * inputLine
-    const end = a + runBytes
-    while (true) {
-      if (groups + 1 >= MOST_GROUPS) {
-        sums = i32x4.add(sums, i32x4.shl(across(i16x8.extadd_pairwise_i8x16_u(countA), i16x8.extadd_pairwise_i8x16_u(countB)), 2))
-        countA = zero
-        countB = zero
-        groups = 0
-      }
-      const room = (MOST_GROUPS - 1 - groups) * GROUP_BYTES
-      const left = (end - a) & ~(GROUP_BYTES - 1)
-      const chunk = min(room, left)
-      groups += chunk / GROUP_BYTES
-      const stop = a + chunk
-      for (; a < stop; a += GROUP_BYTES) {
-        const p0 = v128.load64_splat(a), p1 = v128.load64_splat(a, 8)
-        const p2 = v128.load64_splat(a, 16), p3 = v128.load64_splat(a, 24)
+    if (overflows) {
+      sums = i32x4.add(sums, across(i16x8.extadd_pairwise_i8x16_u(fours0), i16x8.extadd_pairwise_i8x16_u(fours1)))
+      fours0 = fours1 = zero
+    }
+    let a = window
+    let left = run
+    while (left >= 4) {
+      const stop: usize = left > 4 * MOST_GROUPS ? left - 4 * (MOST_GROUPS - 1) : 4
+      do {
         {
-          const x0 = product(p0, w, masked, lanes), x1 = product(p1, w + word, masked, lanes)
+          const x0 = product(v128.load64_splat(a), w, masked, lanes)
+          const x1 = product(v128.load64_splat(a, 8), w + word, masked, lanes)
           const u = v128.xor(x0, x1)
-          const t = v128.bitselect(onesA, x0, u)
-          onesA = v128.xor(onesA, u)
-          const x2 = product(p2, w + 2 * word, masked, lanes), x3 = product(p3, w + 3 * word, masked, lanes)
+          const t = v128.bitselect(ones0, x0, u)
+          ones0 = v128.xor(ones0, u)
+          const x2 = product(v128.load64_splat(a, 16), w + 2 * word, masked, lanes)
+          const x3 = product(v128.load64_splat(a, 24), w + 3 * word, masked, lanes)
           const v = v128.xor(x2, x3)
-          const s = v128.bitselect(onesA, x2, v)
-          onesA = v128.xor(onesA, v)
+          const s = v128.bitselect(ones0, x2, v)
+          ones0 = v128.xor(ones0, v)
           const h = v128.xor(t, s)
-          countA = i8x16.add(countA, i8x16.popcnt(v128.bitselect(twosA, t, h)))
-          twosA = v128.xor(twosA, h)
+          fours0 = i8x16.add(fours0, i8x16.popcnt(v128.bitselect(twos0, t, h)))
+          twos0 = v128.xor(twos0, h)
         }
+        if (left == 0) break
         {
-          const x0 = product(p0, w + 16, masked, lanes), x1 = product(p1, w + word + 16, masked, lanes)
+          const x0 = product(v128.load64_splat(a), w + 16, masked, lanes)
+          const x1 = product(v128.load64_splat(a, 8), w + word + 16, masked, lanes)
           const u = v128.xor(x0, x1)
-          const t = v128.bitselect(onesB, x0, u)
-          onesB = v128.xor(onesB, u)
-          const x2 = product(p2, w + 2 * word + 16, masked, lanes), x3 = product(p3, w + 3 * word + 16, masked, lanes)
+          const t = v128.bitselect(ones1, x0, u)
+          ones1 = v128.xor(ones1, u)
+          const x2 = product(v128.load64_splat(a, 16), w + 2 * word + 16, masked, lanes)
+          const x3 = product(v128.load64_splat(a, 24), w + 3 * word + 16, masked, lanes)
           const v = v128.xor(x2, x3)
-          const s = v128.bitselect(onesB, x2, v)
-          onesB = v128.xor(onesB, v)
+          const s = v128.bitselect(ones1, x2, v)
+          ones1 = v128.xor(ones1, v)
           const h = v128.xor(t, s)
-          countB = i8x16.add(countB, i8x16.popcnt(v128.bitselect(twosB, t, h)))
-          twosB = v128.xor(twosB, h)
+          fours1 = i8x16.add(fours1, i8x16.popcnt(v128.bitselect(twos1, t, h)))
+          twos1 = v128.xor(twos1, h)
         }
         w += 4 * word
-      }
-      if (a + GROUP_BYTES > end) break
+        a += 32
+        left -= 4
+      } while (left >= stop)
+      if (left < 4) break
+      sums = i32x4.add(sums, across(i16x8.extadd_pairwise_i8x16_u(fours0), i16x8.extadd_pairwise_i8x16_u(fours1)))
+      fours0 = fours1 = zero
     }
-    if (a < end) {
-      groups++
-      let p0 = v128.load64_splat(a)
-      let x0 = product(p0, w, masked, lanes), y0 = product(p0, w + 16, masked, lanes)
+    if (left != 0) {
+      let p = v128.load64_splat(a)
+      let x = product(p, w, masked, lanes), y = product(p, w + 16, masked, lanes)
+      let t = v128.and(ones0, x), u = v128.and(ones1, y)
+      ones0 = v128.xor(ones0, x)
+      ones1 = v128.xor(ones1, y)
       w += word
-      a += 8
-      let tA: v128, tB: v128
-      if (a < end) {
-        p0 = v128.load64_splat(a)
-        const x1 = product(p0, w, masked, lanes), y1 = product(p0, w + 16, masked, lanes)
+      if (left != 1) {
+        p = v128.load64_splat(a, 8)
+        x = product(p, w, masked, lanes)
+        y = product(p, w + 16, masked, lanes)
+        // Of two carries of one sum at most one is 1.
+        t = v128.or(t, v128.and(ones0, x))
+        u = v128.or(u, v128.and(ones1, y))
+        ones0 = v128.xor(ones0, x)
+        ones1 = v128.xor(ones1, y)
         w += word
-        a += 8
-        const u = v128.xor(x0, x1), v = v128.xor(y0, y1)
-        tA = v128.bitselect(onesA, x0, u)
-        tB = v128.bitselect(onesB, y0, v)
-        onesA = v128.xor(onesA, u)
-        onesB = v128.xor(onesB, v)
-        if (a < end) {
-          p0 = v128.load64_splat(a)
-          x0 = product(p0, w, masked, lanes), y0 = product(p0, w + 16, masked, lanes)
+        if (left != 2) {
+          p = v128.load64_splat(a, 16)
+          x = product(p, w, masked, lanes)
+          y = product(p, w + 16, masked, lanes)
+          const s = v128.and(ones0, x), v = v128.and(ones1, y)
+          ones0 = v128.xor(ones0, x)
+          ones1 = v128.xor(ones1, y)
           w += word
-          const sA = v128.and(onesA, x0), sB = v128.and(onesB, y0)
-          onesA = v128.xor(onesA, x0)
-          onesB = v128.xor(onesB, y0)
-          const hA = v128.xor(tA, sA), hB = v128.xor(tB, sB)
-          countA = i8x16.add(countA, i8x16.popcnt(v128.bitselect(twosA, tA, hA)))
-          countB = i8x16.add(countB, i8x16.popcnt(v128.bitselect(twosB, tB, hB)))
-          twosA = v128.xor(twosA, hA)
-          twosB = v128.xor(twosB, hB)
-          continue
+          fours0 = i8x16.add(fours0, i8x16.popcnt(v128.and(twos0, s)))
+          fours1 = i8x16.add(fours1, i8x16.popcnt(v128.and(twos1, v)))
+          twos0 = v128.xor(twos0, s)
+          twos1 = v128.xor(twos1, v)
         }
-      } else {
-        tA = v128.and(onesA, x0)
-        tB = v128.and(onesB, y0)
-        onesA = v128.xor(onesA, x0)
-        onesB = v128.xor(onesB, y0)
       }
-      countA = i8x16.add(countA, i8x16.popcnt(v128.and(twosA, tA)))
-      countB = i8x16.add(countB, i8x16.popcnt(v128.and(twosB, tB)))
-      twosA = v128.xor(twosA, tA)
-      twosB = v128.xor(twosB, tB)
+      fours0 = i8x16.add(fours0, i8x16.popcnt(v128.and(twos0, t)))
+      fours1 = i8x16.add(fours1, i8x16.popcnt(v128.and(twos1, u)))
+      twos0 = v128.xor(twos0, t)
+      twos1 = v128.xor(twos1, u)
     }
+    window += inputLine
   }
-  return i32x4.add(sums, across(weigh(onesA, twosA, countA), weigh(onesB, twosB, countB)))
+  return i32x4.add(i32x4.shl(sums, 2), across(weigh(ones0, twos0, fours0), weigh(ones1, twos1, fours1)))
 }
+
+/** Each adds at most 8 to a byte's count, a remainder, too: three words carry out of the twos once at most. */
+const MOST_GROUPS: usize = 31
 
 // @ts-ignore: decorator
 @inline
-function product(p: v128, w: usize, masked: bool, lanes: usize): v128 {
-  const x = v128.xor(p, v128.load(w))
+function product(a: v128, w: usize, masked: bool, lanes: usize): v128 {
+  const x = v128.xor(a, v128.load(w))
   return masked ? v128.and(x, v128.load(w + lanes * 8)) : x
 }
 
@@ -118,8 +114,8 @@ function product(p: v128, w: usize, masked: bool, lanes: usize): v128 {
 @inline
 function weigh(ones: v128, twos: v128, fours: v128): v128 {
   const pairs = i8x16.popcnt(twos)
-  const low = i8x16.add(i8x16.popcnt(ones), i8x16.add(pairs, pairs))
-  return i16x8.add(i16x8.extadd_pairwise_i8x16_u(low), i16x8.shl(i16x8.extadd_pairwise_i8x16_u(fours), 2))
+  const rest = i8x16.add(i8x16.popcnt(ones), i8x16.add(pairs, pairs))
+  return i16x8.add(i16x8.extadd_pairwise_i8x16_u(rest), i16x8.shl(i16x8.extadd_pairwise_i8x16_u(fours), 2))
 }
 
 /** Four sums of four int16 each. */

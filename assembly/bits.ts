@@ -15,17 +15,16 @@ import * as Step from './step'
 /** How the channels of a block lie, for one word of a window: [sign, then mask where masked][lanes] words. */
 const CHANNEL_BYTES: usize = 8
 
+/** Words without masks are counted in 64-bit registers: where there are masks, vectors need the fewer operations. */
 export function scalarBits(step: usize, slot: usize, rows: usize): void {
+  if (Step.masked(step)) {
+    simdBits(step, slot, rows)
+    return
+  }
   const channels = Step.channels(step)
   for (let channel: usize = 0; channel < channels; channel += 16) {
-    const wide = Step.blockLanes(step, channel & ~31) == 32
-    if (Step.masked(step)) {
-      if (wide) scalarMasked32(step, slot, rows, channel)
-      else scalarMasked16(step, slot, rows, channel)
-    } else {
-      if (wide) scalarBinary32(step, slot, rows, channel)
-      else scalarBinary16(step, slot, rows, channel)
-    }
+    if (Step.blockLanes(step, channel & ~31) == 32) scalarBinary32(step, slot, rows, channel)
+    else scalarBinary16(step, slot, rows, channel)
   }
 }
 
@@ -43,7 +42,7 @@ export function simdBits(step: usize, slot: usize, rows: usize): void {
   }
 }
 
-// The inner loops of each are compiled on their own, so that strides are constants in them.
+// Each of these is compiled on its own, so that its strides are constants.
 
 function scalarBinary16(step: usize, slot: usize, rows: usize, channel: usize): void {
   sixteenChannels(step, slot, rows, channel, false, false, 16)
@@ -51,14 +50,6 @@ function scalarBinary16(step: usize, slot: usize, rows: usize, channel: usize): 
 
 function scalarBinary32(step: usize, slot: usize, rows: usize, channel: usize): void {
   sixteenChannels(step, slot, rows, channel, false, false, 32)
-}
-
-function scalarMasked16(step: usize, slot: usize, rows: usize, channel: usize): void {
-  sixteenChannels(step, slot, rows, channel, false, true, 16)
-}
-
-function scalarMasked32(step: usize, slot: usize, rows: usize, channel: usize): void {
-  sixteenChannels(step, slot, rows, channel, false, true, 32)
 }
 
 function simdBinary16(step: usize, slot: usize, rows: usize, channel: usize): void {
@@ -83,41 +74,49 @@ function sixteenChannels(
   step: usize, slot: usize, rows: usize, channel: usize, simd: bool, masked: bool, lanes: usize,
 ): void {
   const block = channel & ~31
-  const planeBytes = Step.lines(step) * Step.run(step) * (masked ? 2 : 1) * CHANNEL_BYTES
-  const weights = Step.weights(step) + block * Step.planes(step) * planeBytes + (channel - block) * CHANNEL_BYTES
+  const lines = Step.lines(step)
+  const run = Step.run(step)
+  const inputLine = Step.inputLine(step)
+  const planes = Step.planes(step)
+  const shifts = Step.shifts(step)
+  const planeBytes = lines * run * (masked ? 2 : 1) * CHANNEL_BYTES
+  const weights = Step.weights(step) + block * planes * planeBytes + (channel - block) * CHANNEL_BYTES
   const height = Step.height(step)
   const width = Step.width(step)
   const pool = Step.pool(step)
   const floats = Step.floats(step)
+  const inputStepX = Step.inputStepX(step)
+  const inputStepY = Step.inputStepY(step)
   const limits = Step.limits(step) + channel * 4
   for (let row: usize = 0; row < rows; row++) {
     for (let y: usize = 0; y < height; y++) {
-      let from = slot + Step.input(step) + row * Step.inputRow(step) + y * pool * Step.inputStepY(step)
+      let from = slot + Step.input(step) + row * Step.inputRow(step) + y * pool * inputStepY
       let to = slot + Step.output(step) + row * Step.outputRow(step) + y * Step.outputLine(step)
       for (let x: usize = 0; x < width; x++) {
         let bits: u32 = 0
         for (let tile: usize = 0; tile < 4; tile++) {
           const limit = v128.load(limits + tile * 16)
           let fires = i32x4.splat(0)
-          for (let wy: usize = 0; wy < pool; wy++) {
-            for (let wx: usize = 0; wx < pool; wx++) {
-              const window = from + wy * Step.inputStepY(step) + wx * Step.inputStepX(step)
-              const distances = sumPlanes(
-                step, window, weights + tile * (4 * CHANNEL_BYTES), planeBytes * lanes, simd, masked, lanes,
-              )
-              if (floats) {
-                const at = channel * 4 + tile * 16
-                const sums = i32x4.sub(v128.load(Step.totals(step) + at), i32x4.shl(distances, 1))
-                storeFloats(step, to, at, f32x4.convert_i32x4_s(sums))
-              } else {
-                fires = v128.or(fires, i32x4.le_s(distances, limit))
-              }
+          let window = from
+          for (let left = pool * pool; ; ) {
+            const distances = sumPlanes(
+              window, weights + tile * (4 * CHANNEL_BYTES), planes, shifts, planeBytes * lanes,
+              lines, run, inputLine, simd, masked, lanes,
+            )
+            if (floats) {
+              const at = channel * 4 + tile * 16
+              const sums = i32x4.sub(v128.load(Step.totals(step) + at), i32x4.shl(distances, 1))
+              storeFloats(step, to, at, f32x4.convert_i32x4_s(sums))
+            } else {
+              fires = v128.or(fires, i32x4.le_s(distances, limit))
             }
+            if (--left == 0) break
+            window += left == 2 ? inputStepY - inputStepX : inputStepX
           }
           bits |= i32x4.bitmask(fires) << i32(tile * 4)
         }
         if (!floats) store<u16>(to + (channel >> 3), <u16>bits)
-        from += pool * Step.inputStepX(step)
+        from += pool * inputStepX
         to += Step.outputPixel(step)
       }
     }
@@ -128,22 +127,19 @@ function sixteenChannels(
 // @ts-ignore: decorator
 @inline
 function sumPlanes(
-  step: usize, window: usize, weights: usize, planeBytes: usize, simd: bool, masked: bool, lanes: usize,
+  window: usize, weights: usize, planes: usize, shifts: u32, planeBytes: usize,
+  lines: usize, run: usize, inputLine: usize, simd: bool, masked: bool, lanes: usize,
 ): v128 {
-  const lines = Step.lines(step)
-  const runBytes = Step.run(step) * 8
-  const inputLine = Step.inputLine(step)
-  let planes = Step.planes(step)
-  let shifts = Step.shifts(step)
   let sums = i32x4.splat(0)
   while (true) {
     const distances = simd
-      ? simdDistances(window, weights, lines, runBytes, inputLine, masked, lanes)
-      : scalarDistances(window, weights, lines, runBytes, inputLine, masked, lanes)
-    sums = i32x4.add(i32x4.shl(sums, shifts & 15), distances)
+      ? simdDistances(window, weights, lines, run, inputLine, masked, lanes)
+      : scalarDistances(window, weights, lines, run, inputLine, lanes)
+    sums = i32x4.add(sums, distances)
     if (--planes == 0) break
     weights += planeBytes
     shifts >>= 4
+    sums = i32x4.shl(sums, shifts & 15)
   }
   return sums
 }
