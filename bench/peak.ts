@@ -40,7 +40,7 @@ export class PeakMeter {
     return this.#runs
   }
 
-  /** By the name of the instruction set, which is a backend's. */
+  /** By the name of a backend, followed by ` masked` where words with a mask have a peak of their own. */
   get peaks(): ReadonlyMap<string, Peak> {
     return this.#peaks
   }
