@@ -126,9 +126,9 @@ measurements of this page. A word operation is 64 bits that are xored, counted a
 
 One row, milliseconds; each step by a call of its own into the kernels, with the share of the backend's peak that its
 word operations reach. The whole is all steps in one call; its share counts the word operations on bits alone, so that
-the first layer, on pixels, is all loss. A ternary word and its mask count as one word operation, and are held to the peak
-of masked words where there is one. Where bits are
-counted by look-ups, a kernel can pass the peak: a full adder lets two words share a count.`,
+the first layer, on pixels, is all loss. A ternary word and its mask count as one word operation, and are held to the
+peak of masked words where there is one. Where bits are counted by look-ups, a kernel can pass the peak: a full adder
+lets two words share a count.`,
     ...measured
       .filter(({ backend }) => backend === fastest.backend)
       .map(({ title, lines }) => `### ${title}\n\n${detailTable(lines)}`),
