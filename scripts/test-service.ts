@@ -8,6 +8,7 @@ import { createRequire } from 'node:module'
 import { join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { builtAddon } from '../test/engine/native-addon.ts'
+import { missing } from '../test/native/tools.ts'
 import { findChromium } from '../test/page/chromium.ts'
 
 interface Summary {
@@ -35,6 +36,9 @@ if (run.status !== 0) process.exit(run.status ?? 1)
 if (findChromium() === undefined)
   console.log('The page was NOT tested: no Chromium on PATH, nor in CHROMIUM_PATH')
 if (builtAddon.skip) console.log(`The native kernels were NOT tested: ${builtAddon.skip}`)
+for (const skip of new Set(Object.values(missing))) {
+  if (skip) console.log(`The kernels were NOT tested as far as they might be: ${skip}`)
+}
 if (process.argv.length > 2) process.exit(0)
 
 const report = JSON.parse(readFileSync(join(root, '.tap/report/coverage-summary.json'), 'utf8')) as Record<

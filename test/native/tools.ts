@@ -20,7 +20,7 @@ export interface Outcome {
 export const crossCompiler = 'aarch64-linux-gnu-g++'
 
 /** Ends a program at the first thing that C++ does not define, and names the case. */
-export const sanitizers = ['-O1', '-g1', '-fsanitize=address,undefined', '-fno-sanitize-recover=all']
+export const sanitizers = ['-Og', '-g1', '-fsanitize=address,undefined', '-fno-sanitize-recover=all']
 const sanitizerOptions = {
   ASAN_OPTIONS: 'abort_on_error=1',
   UBSAN_OPTIONS: 'abort_on_error=1:print_stacktrace=1',
@@ -30,7 +30,7 @@ const sanitizerOptions = {
 export const missing = {
   compiler: missingCompiler(),
   sanitizers: missingCompiler() || missingSanitizers(),
-  emulator: process.arch === 'x64' ? missingCompiler() || missingProgram('qemu-x86_64') : 'for x86 only',
+  emulator: process.arch === 'x64' ? missingCompiler() || missingProgram('qemu-x86_64') : 'the CPUs that are emulated are of x86',
   neon: missingProgram(crossCompiler) || missingProgram('qemu-aarch64'),
 } satisfies Record<string, Skip>
 
