@@ -110,22 +110,45 @@ export function simdDistances(
     sums = i32x4.add(sums, across(i16x8.extadd_pairwise_i8x16_u(fours0), i16x8.extadd_pairwise_i8x16_u(fours1)))
     fours0 = fours1 = zero
   }
-  for (let left = words & 3; left != 0; left--) {
-    if (a == end) {
-      a += skip
-      end += inputLine
+  let left = words & 3
+  if (left != 0) {
+    let x0 = zero, y0 = zero, x1 = zero, y1 = zero, x2 = zero, y2 = zero
+    while (true) {
+      if (a == end) {
+        a += skip
+        end += inputLine
+      }
+      const p = v128.load64_splat(a)
+      x0 = product(p, w, masked, lanes)
+      y0 = product(p, w + 16, masked, lanes)
+      if (--left == 0) break
+      x2 = x1
+      y2 = y1
+      x1 = x0
+      y1 = y0
+      a += 8
+      w += word
     }
-    const p = v128.load64_splat(a)
-    a += 8
-    const x = product(p, w, masked, lanes), y = product(p, w + 16, masked, lanes)
-    w += word
-    const t = v128.and(ones0, x), u = v128.and(ones1, y)
-    ones0 = v128.xor(ones0, x)
-    ones1 = v128.xor(ones1, y)
-    fours0 = i8x16.add(fours0, i8x16.popcnt(v128.and(twos0, t)))
-    fours1 = i8x16.add(fours1, i8x16.popcnt(v128.and(twos1, u)))
-    twos0 = v128.xor(twos0, t)
-    twos1 = v128.xor(twos1, u)
+    {
+      const u = v128.xor(x0, x1)
+      const t = v128.bitselect(ones0, x0, u)
+      ones0 = v128.xor(ones0, u)
+      const s = v128.and(ones0, x2)
+      ones0 = v128.xor(ones0, x2)
+      const h = v128.xor(t, s)
+      fours0 = i8x16.add(fours0, i8x16.popcnt(v128.bitselect(twos0, t, h)))
+      twos0 = v128.xor(twos0, h)
+    }
+    {
+      const u = v128.xor(y0, y1)
+      const t = v128.bitselect(ones1, y0, u)
+      ones1 = v128.xor(ones1, u)
+      const s = v128.and(ones1, y2)
+      ones1 = v128.xor(ones1, y2)
+      const h = v128.xor(t, s)
+      fours1 = i8x16.add(fours1, i8x16.popcnt(v128.bitselect(twos1, t, h)))
+      twos1 = v128.xor(twos1, h)
+    }
   }
   return i32x4.add(i32x4.shl(sums, 2), across(weigh(ones0, twos0, fours0), weigh(ones1, twos1, fours1)))
 }

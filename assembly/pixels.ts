@@ -8,122 +8,124 @@ import * as Step from './step'
 //   weights   [c0 c0 c0 c0 | c1 c1 c1 c1]    the same taps of two channels
 //   i32x4.dot_i16x8_s                        two sums a channel, which are added when the window is done
 //
-// The tile is 4 windows × 4 channels: for 8 dot products and 8 additions, 64 products, 2 loads that widen weights and
-// 4 that broadcast and widen pixels. The windows are those of a pool, or four in a line.
+// The tile is 2 windows × 8 channels: for 64 products 8 dot products and 8 additions, 4 loads that widen weights and 2
+// that broadcast pixels, which two operations widen. So 64 products take 22 operations that are not loads at least.
 
 export function pixels(step: usize, slot: usize, rows: usize): void {
   const channels = Step.channels(step)
-  const pool = Step.pool(step)
+  // Bits of channels beyond the last are written, too: their limits are never reached.
+  for (let channel: usize = 0; channel < ((channels + 15) & ~15); channel += 8) eightChannels(step, slot, rows, channel)
+}
+
+function eightChannels(step: usize, slot: usize, rows: usize, channel: usize): void {
   const height = Step.height(step)
   const width = Step.width(step)
+  const pooled = Step.pool(step) == 2
+  const floats = Step.floats(step)
+  const planes = Step.planes(step)
+  const lines = Step.lines(step)
+  const runBytes = Step.run(step) * 4
+  const inputLine = Step.inputLine(step)
   const inputStepX = Step.inputStepX(step)
   const inputStepY = Step.inputStepY(step)
-  for (let channel: usize = 0; channel < channels; channel += 16) {
-    for (let row: usize = 0; row < rows; row++) {
-      for (let y: usize = 0; y < height; y++) {
-        const from = slot + Step.input(step) + row * Step.inputRow(step) + y * pool * inputStepY
-        const to = slot + Step.output(step) + row * Step.outputRow(step) + y * Step.outputLine(step)
-        if (pool == 2) {
-          for (let x: usize = 0; x < width; x++) {
-            const a = from + 2 * x * inputStepX
-            const c = a + inputStepY
-            windows(step, channel, a, a + inputStepX, c, c + inputStepX, to + x * Step.outputPixel(step), 1)
+  const outputPixel = Step.outputPixel(step)
+  const block = channel & ~31
+  const groupBytes = Step.blockLanes(step, block) * 4
+  const weights = Step.weights(step) + block * planes * lines * runBytes + (channel - block) * 4
+  const limits = Step.limits(step) + channel * 4
+  const at = channel * 4
+  for (let row: usize = 0; row < rows; row++) {
+    for (let y: usize = 0; y < height; y++) {
+      const from = slot + Step.input(step) + row * Step.inputRow(step) + (pooled ? 2 * y : y) * inputStepY
+      let to = slot + Step.output(step) + row * Step.outputRow(step) + y * Step.outputLine(step)
+      // A tile is two windows side by side, of one pool or of two outputs.
+      const windows: usize = pooled ? 2 * width : width
+      for (let x: usize = 0; x < windows; x += 2) {
+        const alone = x + 1 == windows
+        let bitsA: u32 = 0, bitsB: u32 = 0
+        let upper = from + x * inputStepX
+        for (let tiles: usize = pooled ? 2 : 1; tiles != 0; tiles--) {
+          let w = weights
+          let a0 = i32x4.splat(0), a1 = a0, a2 = a0, a3 = a0, b0 = a0, b1 = a0, b2 = a0, b3 = a0
+          let shifts = Step.shifts(step)
+          for (let plane: usize = 0; plane < planes; plane++) {
+            if (plane != 0) {
+              shifts >>= 4
+              const shift = shifts & 15
+              a0 = i32x4.shl(a0, shift)
+              a1 = i32x4.shl(a1, shift)
+              a2 = i32x4.shl(a2, shift)
+              a3 = i32x4.shl(a3, shift)
+              b0 = i32x4.shl(b0, shift)
+              b1 = i32x4.shl(b1, shift)
+              b2 = i32x4.shl(b2, shift)
+              b3 = i32x4.shl(b3, shift)
+            }
+            let start = upper
+            for (let line: usize = 0; line < lines; line++) {
+              let a = start
+              let b = alone ? a : a + inputStepX
+              const end = a + runBytes
+              do {
+                const p = i16x8.extend_low_i8x16_u(v128.load32_splat(a))
+                const q = i16x8.extend_low_i8x16_u(v128.load32_splat(b))
+                const w0 = v128.load_ext<i8>(w)
+                const w1 = v128.load_ext<i8>(w, 8)
+                a0 = i32x4.add(a0, i32x4.dot_i16x8_s(p, w0))
+                b0 = i32x4.add(b0, i32x4.dot_i16x8_s(q, w0))
+                a1 = i32x4.add(a1, i32x4.dot_i16x8_s(p, w1))
+                b1 = i32x4.add(b1, i32x4.dot_i16x8_s(q, w1))
+                const w2 = v128.load_ext<i8>(w, 16)
+                const w3 = v128.load_ext<i8>(w, 24)
+                a2 = i32x4.add(a2, i32x4.dot_i16x8_s(p, w2))
+                b2 = i32x4.add(b2, i32x4.dot_i16x8_s(q, w2))
+                a3 = i32x4.add(a3, i32x4.dot_i16x8_s(p, w3))
+                b3 = i32x4.add(b3, i32x4.dot_i16x8_s(q, w3))
+                w += groupBytes
+                a += 4
+                b += 4
+              } while (a < end)
+              start += inputLine
+            }
           }
-        } else {
-          for (let x: usize = 0; x < width; x += 4) {
-            const a = from + x * inputStepX
-            const count = min<usize>(4, width - x)
-            // What is missing of the four reads the first window again, and is not stored.
-            const b = count > 1 ? a + inputStepX : a
-            const c = count > 2 ? b + inputStepX : a
-            const d = count > 3 ? c + inputStepX : a
-            windows(step, channel, a, b, c, d, to + x * Step.outputPixel(step), count)
+          a0 = fold(a0, a1)
+          a2 = fold(a2, a3)
+          b0 = fold(b0, b1)
+          b2 = fold(b2, b3)
+          if (floats) {
+            storeSums(step, to, at, a0)
+            storeSums(step, to, at + 16, a2)
+            if (!alone) {
+              storeSums(step, to + outputPixel, at, b0)
+              storeSums(step, to + outputPixel, at + 16, b2)
+            }
+          } else {
+            bitsA |= fires(limits, a0, a2)
+            bitsB |= fires(limits, b0, b2)
           }
+          upper += inputStepY
         }
+        if (pooled) {
+          store<u8>(to + (channel >> 3), <u8>(bitsA | bitsB))
+          to += outputPixel
+          continue
+        }
+        if (!floats) {
+          store<u8>(to + (channel >> 3), <u8>bitsA)
+          if (!alone) store<u8>(to + outputPixel + (channel >> 3), <u8>bitsB)
+        }
+        to += 2 * outputPixel
       }
     }
   }
 }
 
-/** @param count of outputs that four windows give, 1 where they are pooled */
-function windows(
-  step: usize, channel: usize, a: usize, b: usize, c: usize, d: usize, to: usize, count: usize,
-): void {
-  const lines = Step.lines(step)
-  const runBytes = Step.run(step) * 4
-  const inputLine = Step.inputLine(step)
-  const outputPixel = Step.outputPixel(step)
-  const block = channel & ~31
-  const groupBytes = Step.blockLanes(step, block) * 4
-  const first = Step.weights(step) + (block * Step.planes(step) * lines * runBytes + (channel - block) * 4)
-  const limits = Step.limits(step) + channel * 4
-  let bitsA: u32 = 0, bitsB: u32 = 0, bitsC: u32 = 0, bitsD: u32 = 0
-  for (let tile: usize = 0; tile < 4; tile++) {
-    let w = first + tile * 16
-    let a0 = i32x4.splat(0), a1 = a0, b0 = a0, b1 = a0, c0 = a0, c1 = a0, d0 = a0, d1 = a0
-    let shifts = Step.shifts(step)
-    for (let plane = Step.planes(step); plane != 0; plane--) {
-      const shift = shifts & 15
-      if (shift) {
-        a0 = i32x4.shl(a0, shift)
-        a1 = i32x4.shl(a1, shift)
-        b0 = i32x4.shl(b0, shift)
-        b1 = i32x4.shl(b1, shift)
-        c0 = i32x4.shl(c0, shift)
-        c1 = i32x4.shl(c1, shift)
-        d0 = i32x4.shl(d0, shift)
-        d1 = i32x4.shl(d1, shift)
-      }
-      shifts >>= 4
-      let offset: usize = 0
-      for (let line: usize = 0; line < lines; line++) {
-        const end = offset + runBytes
-        for (let i = offset; i < end; i += 4) {
-          const w0 = v128.load_ext<i8>(w)
-          const w1 = v128.load_ext<i8>(w, 8)
-          w += groupBytes
-          const pa = i16x8.extend_low_i8x16_u(v128.load32_splat(a + i))
-          a0 = i32x4.add(a0, i32x4.dot_i16x8_s(pa, w0))
-          a1 = i32x4.add(a1, i32x4.dot_i16x8_s(pa, w1))
-          const pb = i16x8.extend_low_i8x16_u(v128.load32_splat(b + i))
-          b0 = i32x4.add(b0, i32x4.dot_i16x8_s(pb, w0))
-          b1 = i32x4.add(b1, i32x4.dot_i16x8_s(pb, w1))
-          const pc = i16x8.extend_low_i8x16_u(v128.load32_splat(c + i))
-          c0 = i32x4.add(c0, i32x4.dot_i16x8_s(pc, w0))
-          c1 = i32x4.add(c1, i32x4.dot_i16x8_s(pc, w1))
-          const pd = i16x8.extend_low_i8x16_u(v128.load32_splat(d + i))
-          d0 = i32x4.add(d0, i32x4.dot_i16x8_s(pd, w0))
-          d1 = i32x4.add(d1, i32x4.dot_i16x8_s(pd, w1))
-        }
-        offset += inputLine
-      }
-    }
-    const sumsA = fold(a0, a1), sumsB = fold(b0, b1), sumsC = fold(c0, c1), sumsD = fold(d0, d1)
-    if (Step.floats(step)) {
-      const at = channel * 4 + tile * 16
-      storeSums(step, to, at, sumsA)
-      if (count > 1) storeSums(step, to + outputPixel, at, sumsB)
-      if (count > 2) storeSums(step, to + 2 * outputPixel, at, sumsC)
-      if (count > 3) storeSums(step, to + 3 * outputPixel, at, sumsD)
-    } else {
-      const limit = v128.load(limits + tile * 16)
-      const at = i32(tile * 4)
-      bitsA |= i32x4.bitmask(i32x4.ge_s(sumsA, limit)) << at
-      bitsB |= i32x4.bitmask(i32x4.ge_s(sumsB, limit)) << at
-      bitsC |= i32x4.bitmask(i32x4.ge_s(sumsC, limit)) << at
-      bitsD |= i32x4.bitmask(i32x4.ge_s(sumsD, limit)) << at
-    }
-  }
-  if (Step.floats(step)) return
-  const output = to + (channel >> 3)
-  if (Step.pool(step) == 2) {
-    store<u16>(output, <u16>(bitsA | bitsB | bitsC | bitsD))
-    return
-  }
-  store<u16>(output, <u16>bitsA)
-  if (count > 1) store<u16>(output + outputPixel, <u16>bitsB)
-  if (count > 2) store<u16>(output + 2 * outputPixel, <u16>bitsC)
-  if (count > 3) store<u16>(output + 3 * outputPixel, <u16>bitsD)
+// @ts-ignore: decorator
+@inline
+function fires(limits: usize, low: v128, high: v128): u32 {
+  return (
+    i32x4.bitmask(i32x4.ge_s(low, v128.load(limits))) | (i32x4.bitmask(i32x4.ge_s(high, v128.load(limits, 16))) << 4)
+  )
 }
 
 // @ts-ignore: decorator
