@@ -13,11 +13,21 @@ import { addendBytes, inputBytes, outputBytes, outputCorner, type Strides } from
 /** Of weights and tables. */
 const ALIGNMENT = 64
 
-/** Every step of a model alone, then its whole forward pass as one call, for one of its members. */
-export function casesOf(label: string, model: ModelContent, rows: number, random: Random): readonly Case[] {
+/**
+ * Every step of a model alone, then its whole forward pass as one call, for one of its members.
+ *
+ * @param pixels of all rows
+ */
+export function casesOf(
+  label: string,
+  model: ModelContent,
+  pixels: Uint8Array,
+  random: Random,
+): readonly Case[] {
+  const { height, width, channels } = model.input
+  const rows = pixels.length / (height * width * channels)
   const planned = planForMember(model, rows, random)
   const { plan, steps } = planned
-  const pixels = random.bytes(rows * plan.rowBytes)
   const results = Array.from({ length: rows }, (_, row) =>
     forward(model, pixels.subarray(row * plan.rowBytes, (row + 1) * plan.rowBytes), planned.member),
   )

@@ -9,10 +9,12 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'no
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
+import type { ModelContent } from '../../src/engine/format.ts'
 import { randomModel, tiledModel, wideModel } from '../random-graph.ts'
 import { conv2d, fillUnchecked, linear, Random } from '../random-model.ts'
 import { type Case, encodeCases } from './case-file.ts'
 import { casesOf } from './cases.ts'
+import { extremeModel } from './extreme-model.ts'
 import { buildSelfTest, crossCompiler, missing, runSelfTest, sanitizers } from './tools.ts'
 
 const MODELS = 500
@@ -38,7 +40,8 @@ t.before(async () => {
 
 function randomCases(seed: number): readonly Case[] {
   const random = new Random(seed)
-  // The reference takes half a second for a tiled model.
+  if (seed % 16 === 1) return extremeCases(seed)
+  // The reference takes long for a tiled model.
   const [kind, draw, rows] =
     seed % 32 === 0
       ? (['tiled', tiledModel, 1] as const)
@@ -47,7 +50,19 @@ function randomCases(seed: number): readonly Case[] {
           ['random', randomModel, random.integer(1, 9)],
           ['wide', wideModel, random.integer(1, 4)],
         ] as const)
-  return casesOf(`${kind} model ${seed}`, draw(seed), rows, random)
+  const model = draw(seed)
+  return casesOf(`${kind} model ${seed}`, model, random.bytes(rows * rowBytes(model)), random)
+}
+
+function extremeCases(seed: number): readonly Case[] {
+  const random = new Random(seed)
+  const model = extremeModel(random)
+  const pixels = new Uint8Array(rowBytes(model)).fill(random.choice([0, 255]))
+  return casesOf(`extreme model ${seed}`, model, pixels, random)
+}
+
+function rowBytes({ input: { height, width, channels } }: ModelContent): number {
+  return height * width * channels
 }
 
 /** A step that reads words of which it may use two bytes, and writes a border; then all steps in one call. */
@@ -63,7 +78,7 @@ function faultCases(): readonly Case[] {
     members: 1,
   } as const
   const random = new Random(1)
-  const cases = casesOf('faults', fillUnchecked(sketch, random), 3, random)
+  const cases = casesOf('faults', fillUnchecked(sketch, random), random.bytes(3), random)
   return [cases[1], cases[4]]
 }
 

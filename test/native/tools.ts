@@ -30,7 +30,10 @@ const sanitizerOptions = {
 export const missing = {
   compiler: missingCompiler(),
   sanitizers: missingCompiler() || missingSanitizers(),
-  emulator: process.arch === 'x64' ? missingCompiler() || missingProgram('qemu-x86_64') : 'the CPUs that are emulated are of x86',
+  emulator:
+    process.arch === 'x64'
+      ? missingCompiler() || missingProgram('qemu-x86_64')
+      : 'the CPUs that are emulated are of x86',
   neon: missingProgram(crossCompiler) || missingProgram('qemu-aarch64'),
 } satisfies Record<string, Skip>
 
