@@ -3,6 +3,8 @@
 //   window    [a a]                     a word, broadcast
 //   weights   [s0 s1][s2 s3]…[m0 m1]…   a word of each channel of a block, behind them as many of masks where masked
 //
+// Weights lie end to end, so the lines of a window are read as one stream of words.
+//
 // The tile is 1 window × 4 channels: two vectors. Counting the bits of a vector takes eight operations, so full adders
 // (five each) first bring four words together: a bit of `ones` counts once, of `twos` twice, and only what is carried
 // out of the twos is counted, four times over, in bytes:
@@ -15,7 +17,7 @@
 // For 512 products 4 exclusive ors, 15 operations in adders, 8 to count: 27 (31 where masked), so with four vector
 // units at most 76 products a cycle (66).
 
-/** Each adds 8 to a byte's count at most. */
+/** Each adds 8 to a byte's count at most, what is left of a group at the end, too. */
 const MOST_GROUPS: usize = 31
 
 /** The distances of a window to the weights of four channels. */
@@ -110,6 +112,7 @@ export function simdDistances(
     sums = i32x4.add(sums, across(i16x8.extadd_pairwise_i8x16_u(fours0), i16x8.extadd_pairwise_i8x16_u(fours1)))
     fours0 = fours1 = zero
   }
+  // Up to three words are left; what a whole group would have more counts as products of 0.
   let left = words & 3
   if (left != 0) {
     let x0 = zero, y0 = zero, x1 = zero, y1 = zero, x2 = zero, y2 = zero

@@ -1,4 +1,7 @@
 // The wasm kernels. Built by `asc assembly/index.ts --config assembly/asconfig.json --outFile dist/kernels.wasm`.
+//
+// asconfig.json names no memoryBase: so asc leaves the first 1024 bytes of the memory unused, as it would with one of
+// 1024, but may also fold what is added to an address into the offset of its load.
 
 import { averagePool } from './average-pool'
 import { scalarBits, simdBits } from './bits'
@@ -28,6 +31,7 @@ export function runScalar(step: usize, steps: usize, slot: usize, rows: usize): 
   }
 }
 
+/** As `runScalar`. */
 export function runSimd(step: usize, steps: usize, slot: usize, rows: usize): void {
   const end = step + steps * Step.STEP_BYTES
   for (; step < end; step += Step.STEP_BYTES) {
