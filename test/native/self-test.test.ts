@@ -39,8 +39,8 @@ t.before(async () => {
 })
 
 function randomCases(seed: number): readonly Case[] {
+  if (seed % 8 === 1) return extremeCases(seed)
   const random = new Random(seed)
-  if (seed % 16 === 1) return extremeCases(seed)
   // The reference takes long for a tiled model.
   const [kind, draw, rows] =
     seed % 32 === 0
