@@ -14,6 +14,8 @@
 
 #include <immintrin.h>
 
+#include <type_traits>
+
 #include "backend.h"
 #include "lanes512.h"
 #include "walk.h"
@@ -30,9 +32,38 @@ struct Avx512 : Lanes512 {
   [[gnu::always_inline]] static void sumBits(Bits<L> (&sums)[P], const Step& step, const uint8_t* const (&windows)[P],
                                              const uint8_t* weights) {
     constexpr int G = L / 8;
-    unroll<P>([&](auto p) { unroll<G>([&](auto g) { sums[p].groups[g] = _mm512_setzero_si512(); }); });
+    constexpr size_t kWord = kMasked ? 16 * L : 8 * L;
+    const auto addWord = [&](size_t at, auto isFirst) __attribute__((always_inline)) {
+      __m512i constants[G];
+      unroll<G>([&](auto g) { constants[g] = _mm512_load_si512(weights + (kMasked ? 8 * L : 0) + 64 * g); });
+      const uint8_t* signs = weights;
+      unroll<P>([&](auto p) {
+        long long word;
+        memcpy(&word, windows[p] + at, 8);
+        const __m512i input = _mm512_set1_epi64(word);
+        // vpternlogq overwrites an operand. Let that be signs that are loaded anew: a copy would cost a port. The
+        // compiler must not see that they are what it loaded before.
+        if constexpr (kMasked) asm("" : "+r"(signs));
+        unroll<G>([&](auto g) {
+          __m512i differ;
+          if constexpr (kMasked) {
+            constexpr int kDifferAndMask = 0x28;
+            differ = _mm512_ternarylogic_epi64(_mm512_load_si512(signs + 64 * g), input, constants[g], kDifferAndMask);
+          } else {
+            differ = _mm512_xor_si512(input, constants[g]);
+          }
+          const __m512i count = _mm512_popcnt_epi64(differ);
+          sums[p].groups[g] = isFirst ? count : _mm512_add_epi64(sums[p].groups[g], count);
+        });
+      });
+      weights += kWord;
+    };
+
+    // A window of 3 × 3 pixels with 128 channels has 18 words: an addition to zero would be one of 54 operations.
+    addWord(0, std::true_type());
+    size_t at = 8;
     uint32_t shifts = step.shifts;
-    for (uint32_t plane = 0; plane < step.planes; plane++, shifts >>= 4) {
+    for (uint32_t plane = 0; plane < step.planes; plane++, shifts >>= 4, at = 0) {
       if (plane > 0) {
         const __m128i shift = _mm_cvtsi32_si128(static_cast<int>(shifts & 15));
         unroll<P>([&](auto p) {
@@ -40,32 +71,9 @@ struct Avx512 : Lanes512 {
         });
       }
       size_t begin = 0;
-      for (uint32_t line = 0; line < step.lines; line++, begin += step.inputLine) {
+      for (uint32_t line = 0; line < step.lines; line++, begin += step.inputLine, at = begin) {
         const size_t end = begin + size_t{8} * step.run;
-        for (size_t at = begin; at < end; at += 8, weights += kMasked ? 16 * L : 8 * L) {
-          __m512i constants[G];
-          unroll<G>([&](auto g) { constants[g] = _mm512_load_si512(weights + (kMasked ? 8 * L : 0) + 64 * g); });
-          const uint8_t* signs = weights;
-          unroll<P>([&](auto p) {
-            long long word;
-            memcpy(&word, windows[p] + at, 8);
-            const __m512i input = _mm512_set1_epi64(word);
-            // vpternlogq overwrites an operand. Let that be signs that are loaded anew: a copy would cost a port. The
-            // compiler must not see that they are what it loaded before.
-            if constexpr (kMasked) asm("" : "+r"(signs));
-            unroll<G>([&](auto g) {
-              __m512i differ;
-              if constexpr (kMasked) {
-                constexpr int kDifferAndMask = 0x28;
-                differ =
-                    _mm512_ternarylogic_epi64(_mm512_load_si512(signs + 64 * g), input, constants[g], kDifferAndMask);
-              } else {
-                differ = _mm512_xor_si512(input, constants[g]);
-              }
-              sums[p].groups[g] = _mm512_add_epi64(sums[p].groups[g], _mm512_popcnt_epi64(differ));
-            });
-          });
-        }
+        for (; at < end; at += 8) addWord(at, std::false_type());
       }
     }
   }
