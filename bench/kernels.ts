@@ -25,6 +25,7 @@ import { measureCalls } from './sections/calls.ts'
 import { forwardSection, measureForward } from './sections/forward.ts'
 import { layersSection, measureLayers } from './sections/layers.ts'
 import { memorySection } from './sections/memory.ts'
+import { measureParity } from './sections/parity.ts'
 import { measureServed } from './sections/served.ts'
 import { measureTernary, ternarySection } from './sections/ternary.ts'
 
@@ -72,6 +73,7 @@ await peak.measure()
 const contests = await measureForward(bench)
 const ternary = await measureTernary(bench)
 const layers = await measureLayers(bench)
+const parity = await measureParity(bench)
 const calls = await measureCalls(bench)
 const served = await measureServed(bench, resolve(root, options.model))
 await peak.measure()
@@ -85,6 +87,7 @@ const page = `${[
   forwardSection(contests, cpu),
   ternarySection(ternary),
   layersSection(layers, peak),
+  ...(parity === null ? [] : [parity]),
   memorySection(bench),
   calls,
   served,

@@ -165,7 +165,7 @@ bool measure(int words, bool first) {
     }
     std::sort(ratios.begin(), ratios.end());
     const auto at = [&](size_t quarter) { return ratios[quarter * (ratios.size() - 1) / 4]; };
-    printf(", \"%s\": {\"q1\": %.4f, \"median\": %.4f, \"q3\": %.4f}", kForms[form].name, at(1), at(2), at(3));
+    printf(", \"%s\": {\"lower\": %.4f, \"median\": %.4f, \"upper\": %.4f}", kForms[form].name, at(1), at(2), at(3));
   }
   printf("}");
   return true;
