@@ -1,57 +1,48 @@
-// Distances in 64-bit registers, for weights without masks.
+// Distances in 64-bit registers, for weights without masks, or with masks that all channels of a block share.
 //
-//   window    [a][a][a]…             a word, loaded once for four channels
-//   weights   [s0 s1 s2 s3 …][s0 …   a word of each channel of a block, then the next words of the window
+//   window    [a][a][a]…                a word, loaded once for four channels, and masked once
+//   weights   [s0 s1 s2 s3 …][m m m …]  a word of each channel of a block, behind them as many equal masks where shared
+//
+// Weights lie end to end, so the lines of a window are read as one stream of words: in a loop within a loop V8 would
+// keep the distances in memory from line to line.
 //
 // The tile is 1 window × 4 channels. 64 products take a load, an exclusive or, a popcount and an addition, the last
 // three of which share a core's integer units: with four of them at most 85 products a cycle. A tile of more channels
 // would not fit the registers that V8 leaves, and one of fewer loads the window's words as often as the weights'.
 
-/** The distances of a window to the weights of four channels. */
+/**
+ * The distances of a window to the weights of four channels.
+ *
+ * @param shared whether there are masks, those of a word the same in all channels and on wherever a sign is
+ */
 // @ts-ignore: decorator
 @inline
 export function scalarDistances(
-  window: usize, weights: usize, lines: usize, run: usize, inputLine: usize, lanes: usize,
+  window: usize, weights: usize, lines: usize, run: usize, inputLine: usize, shared: bool, lanes: usize,
 ): v128 {
-  const word = lanes * 8
+  const word: usize = shared ? lanes * 16 : lanes * 8
+  const last = weights + lines * run * word
+  const skip = inputLine - run * 8
   let d0: i64 = 0, d1: i64 = 0, d2: i64 = 0, d3: i64 = 0
-  for (let line: usize = 0; line < lines; line++) {
-    let a = window
-    let w = weights
-    let left = run
-    // A way out after each word keeps V8 from loading the words of all four before it counts the first one's bits,
-    // for which it has not the registers.
-    while (true) {
-      let x = load<i64>(a)
-      d0 += popcnt(load<i64>(w) ^ x)
-      d1 += popcnt(load<i64>(w, 8) ^ x)
-      d2 += popcnt(load<i64>(w, 16) ^ x)
-      d3 += popcnt(load<i64>(w, 24) ^ x)
-      if (left == 1) break
-      x = load<i64>(a, 8)
-      d0 += popcnt(load<i64>(w + word) ^ x)
-      d1 += popcnt(load<i64>(w + word, 8) ^ x)
-      d2 += popcnt(load<i64>(w + word, 16) ^ x)
-      d3 += popcnt(load<i64>(w + word, 24) ^ x)
-      if (left == 2) break
-      x = load<i64>(a, 16)
-      d0 += popcnt(load<i64>(w + 2 * word) ^ x)
-      d1 += popcnt(load<i64>(w + 2 * word, 8) ^ x)
-      d2 += popcnt(load<i64>(w + 2 * word, 16) ^ x)
-      d3 += popcnt(load<i64>(w + 2 * word, 24) ^ x)
-      if (left == 3) break
-      x = load<i64>(a, 24)
-      d0 += popcnt(load<i64>(w + 3 * word) ^ x)
-      d1 += popcnt(load<i64>(w + 3 * word, 8) ^ x)
-      d2 += popcnt(load<i64>(w + 3 * word, 16) ^ x)
-      d3 += popcnt(load<i64>(w + 3 * word, 24) ^ x)
-      if (left == 4) break
-      a += 32
-      w += 4 * word
-      left -= 4
+  let a = window
+  let end = a + run * 8
+  let w = weights
+  while (true) {
+    let x = load<i64>(a)
+    if (shared) x &= load<i64>(w + lanes * 8)
+    d0 += popcnt(load<i64>(w) ^ x)
+    d1 += popcnt(load<i64>(w, 8) ^ x)
+    // Never true, but V8 does not know: it would load the words of all four first, and has not the registers.
+    if (a == 0) break
+    d2 += popcnt(load<i64>(w, 16) ^ x)
+    d3 += popcnt(load<i64>(w, 24) ^ x)
+    a += 8
+    w += word
+    if (a == end) {
+      if (w == last) break
+      a += skip
+      end += inputLine
     }
-    window += inputLine
-    weights += run * word
   }
   const distances = i32x4.splat(<i32>d0)
   return i32x4.replace_lane(

@@ -15,16 +15,24 @@ import * as Step from './step'
 /** How the channels of a block lie, for one word of a window: [sign, then mask where masked][lanes] words. */
 const CHANNEL_BYTES: usize = 8
 
-/** Words without masks are counted in 64-bit registers: where there are masks, vectors need the fewer operations. */
+/**
+ * Words are counted in 64-bit registers, but where each channel has masks of its own: there vectors need the fewer
+ * operations.
+ */
 export function scalarBits(step: usize, slot: usize, rows: usize): void {
-  if (Step.masked(step)) {
-    simdBits(step, slot, rows)
-    return
-  }
   const channels = Step.channels(step)
   for (let channel: usize = 0; channel < channels; channel += 16) {
-    if (Step.blockLanes(step, channel & ~31) == 32) scalarBinary32(step, slot, rows, channel)
-    else scalarBinary16(step, slot, rows, channel)
+    const wide = Step.blockLanes(step, channel & ~31) == 32
+    if (!Step.masked(step)) {
+      if (wide) scalarBinary32(step, slot, rows, channel)
+      else scalarBinary16(step, slot, rows, channel)
+    } else if (sharesMasks(step, channel)) {
+      if (wide) scalarShared32(step, slot, rows, channel)
+      else scalarShared16(step, slot, rows, channel)
+    } else {
+      if (wide) simdMasked32(step, slot, rows, channel)
+      else simdMasked16(step, slot, rows, channel)
+    }
   }
 }
 
@@ -42,6 +50,28 @@ export function simdBits(step: usize, slot: usize, rows: usize): void {
   }
 }
 
+/**
+ * Whether the masks of a word are the same in 16 channels, and on wherever a sign is: those of runs that end within a
+ * word are, those of ternary weights differ in the first words already.
+ */
+function sharesMasks(step: usize, channel: usize): bool {
+  const block = channel & ~31
+  const masks = Step.blockLanes(step, block) * CHANNEL_BYTES
+  let words = Step.planes(step) * Step.lines(step) * Step.run(step)
+  let w = Step.weights(step) + block * words * 2 * CHANNEL_BYTES + (channel - block) * CHANNEL_BYTES
+  for (; words != 0; words--) {
+    const mask = v128.load64_splat(w + masks)
+    let others = i32x4.splat(0)
+    for (let at: usize = 0; at < 16 * CHANNEL_BYTES; at += 16) {
+      others = v128.or(others, v128.xor(v128.load(w + masks + at), mask))
+      others = v128.or(others, v128.andnot(v128.load(w + at), mask))
+    }
+    if (v128.any_true(others)) return false
+    w += 2 * masks
+  }
+  return true
+}
+
 // Each of these is compiled on its own, so that its strides are constants.
 
 function scalarBinary16(step: usize, slot: usize, rows: usize, channel: usize): void {
@@ -50,6 +80,14 @@ function scalarBinary16(step: usize, slot: usize, rows: usize, channel: usize): 
 
 function scalarBinary32(step: usize, slot: usize, rows: usize, channel: usize): void {
   sixteenChannels(step, slot, rows, channel, false, false, 32)
+}
+
+function scalarShared16(step: usize, slot: usize, rows: usize, channel: usize): void {
+  sixteenChannels(step, slot, rows, channel, false, true, 16)
+}
+
+function scalarShared32(step: usize, slot: usize, rows: usize, channel: usize): void {
+  sixteenChannels(step, slot, rows, channel, false, true, 32)
 }
 
 function simdBinary16(step: usize, slot: usize, rows: usize, channel: usize): void {
@@ -84,6 +122,7 @@ function sixteenChannels(
   const height = Step.height(step)
   const width = Step.width(step)
   const pool = Step.pool(step)
+  const windows = pool * pool
   const floats = Step.floats(step)
   const inputStepX = Step.inputStepX(step)
   const inputStepY = Step.inputStepY(step)
@@ -94,17 +133,18 @@ function sixteenChannels(
       let to = slot + Step.output(step) + row * Step.outputRow(step) + y * Step.outputLine(step)
       for (let x: usize = 0; x < width; x++) {
         let bits: u32 = 0
-        for (let tile: usize = 0; tile < 4; tile++) {
-          const limit = v128.load(limits + tile * 16)
+        let w = weights
+        for (let tile: usize = 0; tile < 64; tile += 16) {
+          const limit = v128.load(limits + tile)
           let fires = i32x4.splat(0)
           let window = from
-          for (let left = pool * pool; ; ) {
+          for (let left = windows; ; ) {
             const distances = sumPlanes(
-              window, weights + tile * (4 * CHANNEL_BYTES), planes, shifts, planeBytes * lanes,
+              window, w, planes, shifts, planeBytes * lanes,
               lines, run, inputLine, simd, masked, lanes,
             )
             if (floats) {
-              const at = channel * 4 + tile * 16
+              const at = channel * 4 + tile
               const sums = i32x4.sub(v128.load(Step.totals(step) + at), i32x4.shl(distances, 1))
               storeFloats(step, to, at, f32x4.convert_i32x4_s(sums))
             } else {
@@ -113,7 +153,8 @@ function sixteenChannels(
             if (--left == 0) break
             window += left == 2 ? inputStepY - inputStepX : inputStepX
           }
-          bits |= i32x4.bitmask(fires) << i32(tile * 4)
+          bits |= i32x4.bitmask(fires) << i32(tile >> 2)
+          w += 4 * CHANNEL_BYTES
         }
         if (!floats) store<u16>(to + (channel >> 3), <u16>bits)
         from += pool * inputStepX
@@ -134,7 +175,7 @@ function sumPlanes(
   while (true) {
     const distances = simd
       ? simdDistances(window, weights, lines, run, inputLine, masked, lanes)
-      : scalarDistances(window, weights, lines, run, inputLine, lanes)
+      : scalarDistances(window, weights, lines, run, inputLine, masked, lanes)
     sums = i32x4.add(sums, distances)
     if (--planes == 0) break
     weights += planeBytes
