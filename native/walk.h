@@ -34,12 +34,12 @@ class Positions {
         output_(slot + step.output),
         width_(step.width),
         height_(step.height),
-        windowPixel_(size_t{step.pool} * step.inputStepX),
-        windowLine_(size_t{step.pool} * step.inputStepY - step.width * windowPixel_),
-        windowRow_(step.inputRow - size_t{step.height} * step.pool * step.inputStepY),
+        windowPixel_(ptrdiff_t{step.pool} * step.inputStepX),
+        windowLine_(ptrdiff_t{step.pool} * step.inputStepY - step.width * windowPixel_),
+        windowRow_(ptrdiff_t{step.inputRow} - ptrdiff_t{step.height} * step.pool * step.inputStepY),
         outputPixel_(step.outputPixel),
-        outputLine_(step.outputLine - step.width * outputPixel_),
-        outputRow_(step.outputRow - size_t{step.height} * step.outputLine) {}
+        outputLine_(ptrdiff_t{step.outputLine} - step.width * outputPixel_),
+        outputRow_(ptrdiff_t{step.outputRow} - ptrdiff_t{step.height} * step.outputLine) {}
 
   const uint8_t* window() const { return window_; }
   uint8_t* output() const { return output_; }
@@ -64,13 +64,14 @@ class Positions {
   uint32_t y_ = 0;
   const uint32_t width_;
   const uint32_t height_;
-  // What is left to the next pixel, then to the next line, then to the next row.
-  const size_t windowPixel_;
-  const size_t windowLine_;
-  const size_t windowRow_;
-  const size_t outputPixel_;
-  const size_t outputLine_;
-  const size_t outputRow_;
+  // What is left to the next pixel, then to the next line, then to the next row: windows that step further than they
+  // reach leave less than nothing.
+  const ptrdiff_t windowPixel_;
+  const ptrdiff_t windowLine_;
+  const ptrdiff_t windowRow_;
+  const ptrdiff_t outputPixel_;
+  const ptrdiff_t outputLine_;
+  const ptrdiff_t outputRow_;
 };
 
 inline uint32_t positionsOf(const Step& step, uint32_t rows) { return rows * step.height * step.width; }
