@@ -1,4 +1,4 @@
-// AVX2: every x86-64 CPU since about 2015. Bits are counted by look-ups, see byte-counts.h; 2 words × 256 bits cost
+// AVX2: most x86-64 CPUs since about 2015. Bits are counted by look-ups, see byte-counts.h; 2 words × 256 bits cost
 //
 //   2 xor (4 operations with masks) + 5 full adder + 6 look-up of both nibbles + 1 add of bytes = 14
 //

@@ -2,19 +2,19 @@
 //
 // Eight output channels are the lanes of a vector, so that no sum crosses lanes. A tile is 4 windows × 4 vectors:
 //
-//                 signs of channels 0–7 | 8–15 | 16–23 | 24–31      4 loads a word (8 with masks)
+//                 signs of channels 0–7 | 8–15 | 16–23 | 24–31      4 loads a word
 //   window 0: a →      xor, popcnt, add |  ..  |   ..  |   ..       a: 64 bits of input, broadcast by the load
-//   window 1: b →             ..                                    16 sums, 4 signs and 4 masks stay in registers
+//   window 1: b →             ..                                    16 sums and 4 signs stay in registers
 //   window 2: c →             ..
 //   window 3: d →             ..
 //
 // Three operations for 512 multiplications with addition, of which loads take none of the ports: the bound is
 // 3 / (vector ports) cycles, 1.5 on two ports (Intel) and on four of 256 bits (Zen 4), 0.75 on four of 512 (Zen 5).
-// bench/peak.cpp measures it. Pooled windows are the tile's four, and leave it as one.
+// bench/peak.cpp measures it. With masks, it is 4 masks that stay and 16 signs that are loaded, one for each vpternlogq
+// to overwrite: 24 loads a word, as long as 48 operations on Zen 4, whose bound for vpternlogq is lower, too. Pooled
+// windows are the tile's four, and leave it as one.
 
 #include <immintrin.h>
-
-#include <type_traits>
 
 #include "backend.h"
 #include "lanes512.h"
@@ -53,14 +53,14 @@ struct Avx512 : Lanes512 {
             differ = _mm512_xor_si512(input, constants[g]);
           }
           const __m512i count = _mm512_popcnt_epi64(differ);
-          sums[p].groups[g] = isFirst ? count : _mm512_add_epi64(sums[p].groups[g], count);
+          sums[p].groups[g] = isFirst == 1 ? count : _mm512_add_epi64(sums[p].groups[g], count);
         });
       });
       weights += kWord;
     };
 
     // A window of 3 × 3 pixels with 128 channels has 18 words: an addition to zero would be one of 54 operations.
-    addWord(0, std::true_type());
+    addWord(0, Index<1>());
     size_t at = 8;
     uint32_t shifts = step.shifts;
     for (uint32_t plane = 0; plane < step.planes; plane++, shifts >>= 4, at = 0) {
@@ -73,7 +73,7 @@ struct Avx512 : Lanes512 {
       size_t begin = 0;
       for (uint32_t line = 0; line < step.lines; line++, begin += step.inputLine, at = begin) {
         const size_t end = begin + size_t{8} * step.run;
-        for (; at < end; at += 8) addWord(at, std::false_type());
+        for (; at < end; at += 8) addWord(at, Index<0>());
       }
     }
   }
