@@ -60,7 +60,7 @@ function recordCheck(slot: NetworkSlot): Check {
   const image = new Random(1).bytes(CHECK_ROWS * slot.rowBytes)
   image.fill(0, 0, slot.rowBytes)
   image.fill(255, slot.rowBytes, 2 * slot.rowBytes)
-  const outputs = slot.trace(image, CHECK_ROWS, 0)
+  const outputs = [...slot.trace(image, CHECK_ROWS, 0)]
   const digest = new Uint8Array(DIGEST_BYTES * outputs.length)
   for (const [operation, output] of outputs.entries()) {
     digest.set(createHash('sha256').update(output).digest(), DIGEST_BYTES * operation)

@@ -19,9 +19,12 @@ export interface NetworkSlot extends Classifier {
   classify(pixels: Uint8Array, rows: number, members: number): Float32Array
   /**
    * Runs one member and gives each operation's output, in order: bits as [rows, H, W, 8⌈C/64⌉] bytes, floats as
-   * little-endian float32 [rows, H, W, C].
+   * little-endian float32 [rows, H, W, C]. An operation runs when its output is asked for, in the same slot: take them
+   * all before anything else runs there.
+   *
+   * @throws RangeError at once for rows or member out of range, or too few pixels
    */
-  trace(pixels: Uint8Array, rows: number, member: number): readonly Uint8Array[]
+  trace(pixels: Uint8Array, rows: number, member: number): IterableIterator<Uint8Array>
 }
 
 /** Stateless beside the arena: any number of threads may each have one on the same arena. */
@@ -93,15 +96,19 @@ class ArenaSlot implements NetworkSlot {
     return logits
   }
 
-  trace(pixels: Uint8Array, rows: number, member: number): readonly Uint8Array[] {
+  trace(pixels: Uint8Array, rows: number, member: number): IterableIterator<Uint8Array> {
     checkRange('member', member, 0, this.members - 1)
     this.#load(pixels, rows)
+    return this.#outputs(rows, member)
+  }
+
+  *#outputs(rows: number, member: number): IterableIterator<Uint8Array> {
     const { outputs, firstOperation } = this.#plan
     this.#run(member, 0, firstOperation, rows)
-    return outputs.map((output, operation) => {
+    for (const [operation, output] of outputs.entries()) {
       this.#run(member, firstOperation + operation, 1, rows)
-      return gather(this.#bytes, output, rows)
-    })
+      yield gather(this.#bytes, output, rows)
+    }
   }
 
   #load(pixels: Uint8Array, rows: number): void {
@@ -141,9 +148,12 @@ export function verifyNetwork(slot: NetworkSlot, check: Check): void {
     const logits: Uint8Array[] = []
     for (let begin = 0; begin < check.rows; begin += maxRows) {
       const rows = Math.min(maxRows, check.rows - begin)
-      const outputs = slot.trace(check.image.subarray(begin * rowBytes), rows, member)
-      for (const [operation, output] of outputs.entries()) hashes[operation].update(output)
-      logits.push(outputs[outputs.length - 1])
+      let operation = 0
+      // One output at a time: all of them could be many times as large as the slot.
+      for (const output of slot.trace(check.image.subarray(begin * rowBytes), rows, member)) {
+        hashes[operation++].update(output)
+        if (operation === operationNames.length) logits.push(output)
+      }
     }
     for (const [operation, hash] of hashes.entries()) {
       const begin = (member * operationNames.length + operation) * DIGEST_BYTES

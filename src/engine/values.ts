@@ -50,15 +50,19 @@ export function gather(slot: Uint8Array, layout: ValueLayout, rows: number): Uin
   const { type, height, width, channels, row, line, pixel } = layout
   const bytes = type === 'floats' ? 4 * channels : pixel
   const step = type === 'bits' ? wordsFor(channels) * WORD_BYTES : bytes
+  // Pixels without padding between them make whole lines.
+  const isWhole = bytes === pixel && step === pixel
+  const pieces = isWhole ? 1 : width
+  const length = isWhole ? width * bytes : bytes
   const result = new Uint8Array(rows * height * width * step)
   const first = cornerOf(layout, 0)
   let end = 0
   for (let r = 0; r < rows; r++) {
     for (let y = 0; y < height; y++) {
-      for (let x = 0; x < width; x++) {
-        const begin = first + r * row + y * line + x * pixel
-        result.set(slot.subarray(begin, begin + bytes), end)
-        end += step
+      for (let piece = 0; piece < pieces; piece++) {
+        const begin = first + r * row + y * line + piece * pixel
+        result.set(slot.subarray(begin, begin + length), end)
+        end += isWhole ? length : step
       }
     }
   }

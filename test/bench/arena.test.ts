@@ -21,7 +21,7 @@ test('about half of the bits of every layer are 1', async t => {
     const model = completeModel(randomWeights(network, 1), backend)
     const arena = openArena(model, 1)
     const noise = model.check.image.subarray(2 * arena.plan.rowBytes)
-    const outputs = openRunner(arena, backend).slot.trace(noise, 1, 0)
+    const outputs = [...openRunner(arena, backend).slot.trace(noise, 1, 0)]
     for (const [index, { type, height, width, channels }] of arena.plan.outputs.entries()) {
       if (type !== 'bits') continue
       let ones = 0

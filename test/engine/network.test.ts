@@ -91,7 +91,7 @@ function compare(content: ModelContent, seed: number, rows: number): void {
   for (const backend of testedBackends) {
     new Uint8Array(arena).fill(rest, plan.slotsAddress)
     const slot = new Network(plan, arena, backend.create(memory)).slot(random.integer(0, 1))
-    for (const [index, output] of slot.trace(pixels, rows, member).entries()) {
+    for (const [index, output] of [...slot.trace(pixels, rows, member)].entries()) {
       const operation = JSON.stringify(model.operations[index])
       assert.ok(hex(output) === expected[index], `${backend.name}, seed ${seed}, ${rows} rows, ${operation}`)
     }
