@@ -101,8 +101,6 @@ function node(program: string, parameters: readonly string[]): true {
 
 /** The addon, or one line that says why there is none: wasm computes the same, only slower. */
 async function buildNative(): Promise<boolean> {
-  // What is left of other sources, or of another machine, must not be taken for this build's.
-  rmSync(join(root, addon), { force: true })
   rmSync(join(root, compilerLog), { force: true })
   const kernels = kernelSources()
   const compiler = findCompiler()
@@ -128,6 +126,8 @@ async function buildNative(): Promise<boolean> {
 }
 
 function withoutNative(reason: string): false {
+  // What is left of other sources, or of another machine, must not be taken for this build's.
+  rmSync(join(root, addon), { force: true })
   console.error(`Built without native kernels, so that the slower ones in WebAssembly will run: ${reason}`)
   if (process.argv.includes('--require-native')) process.exit(1)
   return false

@@ -79,6 +79,8 @@ export async function compileNative(build: NativeBuild): Promise<void> {
   const compiler = build.compiler ?? findCompiler()
   if (compiler === null) throw new Error('there is no C++ compiler')
   const folder = mkdtempSync(join(tmpdir(), 'xnord-native-'))
+  // A process that has the old file open keeps it: the new one takes its name, not its place on the disk.
+  const linked = `${output}.${process.pid}`
   try {
     const objects = sources.map((source, index) => join(folder, `${index}-${basename(source)}.o`))
     const include = kind === 'addon' ? [`-I${nodeApiHeaders()}`] : []
@@ -90,8 +92,6 @@ export async function compileNative(build: NativeBuild): Promise<void> {
     for (const result of await Promise.allSettled(compilations)) {
       if (result.status === 'rejected') throw result.reason
     }
-    // A process that has the old file open keeps it: the new one takes its name, not its place on the disk.
-    const linked = `${output}.${process.pid}`
     await execute(compiler, [
       ...objects,
       ...(kind === 'addon' ? libraryFlags() : []),
@@ -102,6 +102,7 @@ export async function compileNative(build: NativeBuild): Promise<void> {
     renameSync(linked, output)
   } finally {
     rmSync(folder, { recursive: true })
+    rmSync(linked, { force: true })
   }
 }
 
