@@ -110,7 +110,7 @@ One thread each. n = ${rounds.rounds} rounds after ${warmUpRounds} to warm up; i
 a call that is not timed and lasts at least 50 µs. Figures are medians with quartiles in brackets, ratios medians of
 the ratios within rounds. ONNX Runtime: CPU provider, one thread within and between operations, sequential, all graph
 optimizations. The networks have random weights, the same from run to run; before they are timed, every backend has given
-the same bits in every layer, and the same logits. Other processes took the core away ${interruptionsPerSecond.toFixed(1)} times a second.`
+the same bits in every layer, and the same logits. This process's threads were preempted ${interruptionsPerSecond.toFixed(1)} times a second.`
 }
 
 /** As whoever wants to repeat it types it; where the page goes does not matter. */

@@ -47,16 +47,16 @@ __attribute__((target("avx512f,avx512vpopcntdq"))) uint64_t avx512() {
 }
 
 __attribute__((target("avx512f,avx512vpopcntdq"))) uint64_t avx512Masked() {
-  constexpr int kChains = 10;
+  constexpr int kChains = 12;
   const __m512i key = _mm512_set1_epi64(static_cast<long long>(source));
   const __m512i mask = _mm512_set1_epi64(static_cast<long long>(~source));
   __m512i bits[kChains], sums[kChains];
-#pragma GCC unroll 10
+#pragma GCC unroll 12
   for (int i = 0; i < kChains; i++) {
     bits[i] = sums[i] = _mm512_set1_epi64(static_cast<long long>(source + static_cast<uint64_t>(i)));
   }
   for (uint64_t round = 0; round < kRounds; round++) {
-#pragma GCC unroll 10
+#pragma GCC unroll 12
     for (int i = 0; i < kChains; i++) {
       // The operand that vpternlogq overwrites is one that nobody needs any more.
       bits[i] = _mm512_popcnt_epi64(_mm512_ternarylogic_epi64(bits[i], key, mask, 0x28));
@@ -64,7 +64,7 @@ __attribute__((target("avx512f,avx512vpopcntdq"))) uint64_t avx512Masked() {
     }
   }
   __m512i total = key;
-#pragma GCC unroll 10
+#pragma GCC unroll 12
   for (int i = 0; i < kChains; i++) total = _mm512_xor_si512(total, sums[i]);
   sink = static_cast<uint64_t>(_mm512_reduce_add_epi64(total));
   return kRounds * kChains * 8;

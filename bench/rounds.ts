@@ -44,7 +44,8 @@ export async function takeTurns(
       }
       const milliseconds = (performance.now() - start) / calls[index]
       if (round >= 0) times[index][round] = milliseconds
-      else calls[index] = Math.max(1, Math.ceil(MIN_SAMPLE_MILLISECONDS / milliseconds))
+      // By the fastest one: an interruption must not make the samples short.
+      else calls[index] = Math.max(calls[index], Math.ceil(MIN_SAMPLE_MILLISECONDS / milliseconds))
     }
   }
   return times
@@ -58,6 +59,10 @@ export function ratios(a: Float64Array, b: Float64Array): Float64Array {
 /** @param values at least one */
 export function spreadOf(values: Float64Array): Spread {
   const sorted = values.toSorted()
-  const at = (share: number) => sorted[Math.round(share * (sorted.length - 1))]
+  // Between two values, their mean.
+  const at = (share: number) => {
+    const place = share * (sorted.length - 1)
+    return (sorted[Math.floor(place)] + sorted[Math.ceil(place)]) / 2
+  }
   return { median: at(0.5), lower: at(0.25), upper: at(0.75) }
 }

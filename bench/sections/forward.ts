@@ -41,7 +41,7 @@ interface Goal {
   readonly atLeast: Readonly<Partial<Record<Backend, number | CoreGoal>>>
 }
 
-/** AMD's Zen 5 counts bits in whole registers of 512 bits on two ports; other cores do so on one, or in halves. */
+/** Goals were set for AMD's Zen 5 and for Intel. */
 interface CoreGoal {
   readonly zen5: number
   readonly others: number
@@ -167,7 +167,7 @@ int8 (weights a channel, activations a tensor, quantized in ONNX Runtime's own f
 that they run fused, and on integer kernels.`,
     isZen5
       ? "The goals of `avx512` against float32 are those of AMD's Zen 5."
-      : "The goals of `avx512` against float32 are those of cores that count bits at less than the pace of AMD's Zen 5.",
+      : "The goals of `avx512` against float32 are those set for Intel's cores; AMD's Zen 5 has higher ones, and other cores of AMD have none of their own. No other engine for binarized networks is among the contestants.",
     ...(hasAmx ? ['This CPU has AMX, which int8 networks use; no goal is set against them here.'] : []),
   ].join(' ')
 }

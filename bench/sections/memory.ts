@@ -26,7 +26,7 @@ export function memorySection({ networks, model }: Bench): string {
         weights,
         String(count),
         bits.toFixed(3),
-        isJudged ? `${percent(excess)}: ${verdict(excess <= goals.excess)}` : percent(excess),
+        `${percent(excess)}: ${verdict(excess <= goals.excess)}`,
         String(single.slotBytes),
         String(served.maxRows),
         isJudged
@@ -38,9 +38,9 @@ export function memorySection({ networks, model }: Bench): string {
   return `## Memory
 
 Weights as the kernels read them, all layers together; what they take beyond one bit each (two for ternary) is the first
-layer's, whose weights are bytes, and the padding of channels. A worker's scratch holds pixels and values of a batch:
-of one row, and of as many as a worker takes where it serves. Goals, for ${vggSmall.name}: at most ${percent(goals.excess)} beyond, and
-less than ${goals.scratchBytes / 1e6} MB.
+layer's, whose weights are bytes, the padding of channels, and where fewer than 64 channels leave runs that end within a
+word, the masks that cut them. A worker's scratch holds pixels and values of a batch: of one row, and of as many as a
+worker takes where it serves. Goals: at most ${percent(goals.excess)} beyond, and for ${vggSmall.name} less than ${goals.scratchBytes / 1e6} MB of scratch.
 
 ${table(
   ['network', 'weights', 'number', 'bits each', 'beyond', 'scratch, 1 row', 'rows', 'scratch, bytes'],
