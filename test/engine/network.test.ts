@@ -5,7 +5,7 @@ import type { Tensor } from '../../src/engine/format/safetensors.ts'
 import { type Model, type ModelContent, parseModel } from '../../src/engine/format.ts'
 import { Network, type NetworkSlot, verifyNetwork } from '../../src/engine/network.ts'
 import { randomModel, tiledModel, wideModel } from '../random-graph.ts'
-import { Random } from '../random-model.ts'
+import { conv2d, fillSketch, linear, type ModelSketch, Random } from '../random-model.ts'
 import { checkVectors, encode, forward, logitsOf } from '../reference.ts'
 import { testedBackends } from './backends.ts'
 import { load, reparse, tinyBytes } from './load.ts'
@@ -111,6 +111,34 @@ t.test("on random models every output of every backend is the reference's, whate
     ),
   )
 })
+
+/** Sizes whose square has no reciprocal in float32: multiplying by one rounds otherwise than dividing. */
+for (const size of [3, 5, 15]) {
+  t.test(`means over ${size} × ${size} floats divide as the reference does`, async t => {
+    for (const out of [17, 40]) {
+      const random = new Random(size + out)
+      const sketch: ModelSketch = {
+        input: { height: 15, width: 15, channels: 1, resize: 'stretch' },
+        operations: [
+          conv2d({
+            name: 'floats',
+            input: 'image',
+            out,
+            weights: 'ternary',
+            kernel: 3,
+            padding: 1,
+            output: 'floats',
+          }),
+          { op: 'average_pool', name: 'means', input: 'floats', size },
+          linear({ name: 'logits', input: 'means', out: 3, output: 'floats' }),
+        ],
+        members: 1,
+      }
+      const content = fillSketch(sketch, random)
+      t.doesNotThrow(() => compare(content, size + out, 3))
+    }
+  })
+}
 
 t.test('windows of every size on several words of bits give the sums of the reference', async t => {
   t.doesNotThrow(() =>
