@@ -53,8 +53,7 @@ Piece readPiece(Reader& reader, uint32_t bufferSize) {
   piece.offset = reader.integer();
   piece.size = reader.integer();
   piece.bytes = reader.bytes(piece.size);
-  if (piece.offset > bufferSize || piece.size > bufferSize - piece.offset)
-    fail("a piece lies outside its buffer");
+  if (piece.offset > bufferSize || piece.size > bufferSize - piece.offset) fail("a piece lies outside its buffer");
   return piece;
 }
 
@@ -106,11 +105,9 @@ Cases readCases(const std::string& path) {
   Cases cases;
   cases.file.assign(std::istreambuf_iterator<char>(stream), std::istreambuf_iterator<char>());
   Reader reader(cases.file);
-  if (std::memcmp(reader.bytes(sizeof kMagic - 1), kMagic, sizeof kMagic - 1) != 0)
-    fail(path + " is not a case file");
+  if (std::memcmp(reader.bytes(sizeof kMagic - 1), kMagic, sizeof kMagic - 1) != 0) fail(path + " is not a case file");
   cases.fields = reader.list([&] { return reader.text(); });
-  if (cases.fields.size() * sizeof(uint32_t) != sizeof(Step))
-    fail(path + " was written for a step of another size");
+  if (cases.fields.size() * sizeof(uint32_t) != sizeof(Step)) fail(path + " was written for a step of another size");
   cases.all = reader.list([&] { return readCase(reader, cases.fields.size()); });
   if (!reader.done()) fail(path + " goes on behind its last case");
   return cases;

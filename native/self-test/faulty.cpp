@@ -48,9 +48,7 @@ void readWeightsBehind(const Step& step, uint8_t* arena, uint8_t*, uint32_t) {
   // Of one block of 16 channels.
   read(arena + step.weights + step.planes * step.lines * step.run * 16 * 8 * (1 + step.masked));
 }
-void writeBehind(const Step& step, uint8_t*, uint8_t* slot, uint32_t rows) {
-  write(slot + outputEnd(step, rows), 0);
-}
+void writeBehind(const Step& step, uint8_t*, uint8_t* slot, uint32_t rows) { write(slot + outputEnd(step, rows), 0); }
 void writeBefore(const Step& step, uint8_t*, uint8_t* slot, uint32_t) { write(slot + outputBegin(step) - 1, 0); }
 void writeInput(const Step& step, uint8_t*, uint8_t* slot, uint32_t) {
   write(slot + step.input, read(slot + step.input));
