@@ -8,7 +8,6 @@
 namespace xnord::selftest {
 namespace {
 
-constexpr size_t kZoneBytes = (size_t{1} << 32) / GuardedMemory::kZones;
 constexpr size_t kGuardBytes = size_t{1} << 22;
 
 size_t roundUp(size_t bytes, size_t unit) { return (bytes + unit - 1) / unit * unit; }
@@ -26,7 +25,7 @@ GuardedMemory::~GuardedMemory() { munmap(arena_, kBytes); }
 Placement GuardedMemory::open(size_t zone, size_t size, size_t alignment, Edge edge) {
   if (zone >= kZones || size > kMaxBytes || alignment == 0 || pageBytes_ % alignment != 0)
     fail("there is no room for such a buffer");
-  uint8_t* const pages = arena_ + zone * kZoneBytes + kGuardBytes;
+  uint8_t* const pages = arena_ + zoneBegin(zone) + kGuardBytes;
   const size_t reach = roundUp(size, alignment);
   const size_t bytes = roundUp(reach, pageBytes_);
   setAccess(pages, pages + bytes, PROT_READ | PROT_WRITE);
@@ -42,8 +41,7 @@ void GuardedMemory::close(const Placement& placement) {
 }
 
 void GuardedMemory::setAccess(uint8_t* begin, uint8_t* end, int access) {
-  if (mprotect(begin, static_cast<size_t>(end - begin), access) != 0)
-    fail("the access to pages cannot be set");
+  if (mprotect(begin, static_cast<size_t>(end - begin), access) != 0) fail("the access to pages cannot be set");
 }
 
 }  // namespace xnord::selftest

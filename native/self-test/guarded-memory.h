@@ -39,6 +39,9 @@ class GuardedMemory {
 
   uint8_t* arena() const { return arena_; }
 
+  // Of the arena; the first buffer's pages lie further on than 64 KiB.
+  static constexpr size_t zoneBegin(size_t zone) { return zone * ((size_t{1} << 32) / kZones); }
+
   // Opens pages for a buffer in a zone that holds none, for reading and writing.
   Placement open(size_t zone, size_t size, size_t alignment, Edge edge);
   // From here on, writing to it is an error.

@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstring>
 #include <vector>
@@ -49,12 +50,12 @@ class Noise {
  public:
   explicit Noise(uint64_t seed) : state_(seed * 0x9e3779b97f4a7c15u | 1) {}
 
+  // True as often as false.
+  bool chance() { return next() >> 63 != 0; }
+
   void fill(uint8_t* begin, const uint8_t* end) {
     while (begin < end) {
-      state_ ^= state_ >> 12;
-      state_ ^= state_ << 25;
-      state_ ^= state_ >> 27;
-      const uint64_t word = state_ * 0x2545f4914f6cdd1du;
+      const uint64_t word = next();
       const size_t size = end - begin < 8 ? static_cast<size_t>(end - begin) : 8;
       std::memcpy(begin, &word, size);
       begin += size;
@@ -62,7 +63,39 @@ class Noise {
   }
 
  private:
+  uint64_t next() {
+    state_ ^= state_ >> 12;
+    state_ ^= state_ << 25;
+    state_ ^= state_ >> 27;
+    return state_ * 0x2545f4914f6cdd1du;
+  }
+
   uint64_t state_;
+};
+
+// Every zone once, in another order for every seed: addresses are small or large, and rise or fall from buffer to
+// buffer.
+class Zones {
+ public:
+  explicit Zones(uint64_t seed) {
+    const size_t first = seed % GuardedMemory::kZones;
+    const size_t stride = 2 * (seed % (GuardedMemory::kZones / 2)) + 1;
+    for (size_t i = 0; i < GuardedMemory::kZones; i++) {
+      free_.push_back((first + i * stride) % GuardedMemory::kZones);
+    }
+  }
+
+  // The next one that does not lie below the lowest.
+  size_t take(size_t lowest) {
+    const auto next = std::find_if(free_.begin(), free_.end(), [&](size_t zone) { return zone >= lowest; });
+    if (next == free_.end()) fail("there are too many buffers for a slot");
+    const size_t zone = *next;
+    free_.erase(next);
+    return zone;
+  }
+
+ private:
+  std::vector<size_t> free_;
 };
 
 std::string format(const char* pattern, unsigned value) {
@@ -88,15 +121,21 @@ std::string whereIn(const std::string& name, const Placement& placement, const u
 class PlacedCase {
  public:
   PlacedCase(const Case& one, GuardedMemory& memory, Edge edge, uint64_t seed)
-      : case_(one), memory_(memory), noise_(seed), slot_(static_cast<uint32_t>(kAlignment * (seed % kSlots))) {
+      : case_(one), memory_(memory), noise_(seed), zones_(seed) {
     if (one.buffers.size() + 1 > GuardedMemory::kZones) fail(one.label + " has too many buffers");
-    // Another order of the zones in every pass: offsets are small or large, and rise or fall from buffer to buffer.
-    const size_t first = seed % GuardedMemory::kZones;
-    const size_t stride = 2 * (seed % (GuardedMemory::kZones / 2)) + 1;
-    const auto zone = [&](size_t index) { return (first + index * stride) % GuardedMemory::kZones; };
-    tables_ = memory.open(zone(0), one.steps.size() * kStepBytes, kAlignment, edge);
-    for (const Buffer& buffer : one.buffers) {
-      placements_.push_back(memory.open(zone(placements_.size() + 1), buffer.size, buffer.alignment, edge));
+    // All that a slot's offsets lead to lies behind it: in half of the runs the slot begins in the middle of the arena.
+    const size_t lowest = noise_.chance() ? GuardedMemory::kZones / 2 : 0;
+    slot_ = static_cast<uint32_t>(GuardedMemory::zoneBegin(lowest) + kAlignment * (seed % kSlots));
+    std::vector<size_t> zones(one.buffers.size());
+    for (const bool isInSlot : {true, false}) {
+      for (size_t i = 0; i < zones.size(); i++) {
+        if (isReadFrom(Base::slot, i) == isInSlot) zones[i] = zones_.take(isInSlot ? lowest : 0);
+      }
+    }
+    tables_ = memory.open(zones_.take(0), one.steps.size() * kStepBytes, kAlignment, edge);
+    for (size_t i = 0; i < zones.size(); i++) {
+      const Buffer& buffer = one.buffers[i];
+      placements_.push_back(memory.open(zones[i], buffer.size, buffer.alignment, edge));
     }
     for (size_t i = 0; i < placements_.size(); i++) fillBuffer(one.buffers[i], placements_[i]);
     fillTables();
@@ -149,8 +188,13 @@ class PlacedCase {
  private:
   // Of tables and of slots.
   static constexpr size_t kAlignment = 64;
-  // So many that a slot still begins before the first buffer: every offset in it is positive.
+  // So many that a slot still begins before the first buffer of its zone: every offset in it is positive.
   static constexpr uint64_t kSlots = 1000;
+
+  bool isReadFrom(Base base, size_t buffer) const {
+    const auto leads = [&](const Place& place) { return place.base == base && place.buffer == buffer; };
+    return std::any_of(case_.places.begin(), case_.places.end(), leads);
+  }
 
   void fillBuffer(const Buffer& buffer, const Placement& placement) {
     noise_.fill(placement.pagesBegin, placement.pagesEnd);
@@ -182,8 +226,8 @@ class PlacedCase {
     if (std::memcmp(actual, expected, size) == 0) return std::nullopt;
     size_t at = 0;
     while (actual[at] == expected[at]) at++;
-    return whereIn(case_.buffers[index].name, placements_[index], actual + at) + " is " +
-           format("0x%02x", actual[at]) + " instead of " + format("0x%02x", expected[at]);
+    return whereIn(case_.buffers[index].name, placements_[index], actual + at) + " is " + format("0x%02x", actual[at]) +
+           " instead of " + format("0x%02x", expected[at]);
   }
 
   static size_t distance(const Placement& placement, const uint8_t* address) {
@@ -195,7 +239,8 @@ class PlacedCase {
   const Case& case_;
   GuardedMemory& memory_;
   Noise noise_;
-  uint32_t slot_;
+  Zones zones_;
+  uint32_t slot_ = 0;
   Placement tables_{};
   std::vector<Placement> placements_;
   // The pages of every output, as they are to be; empty for what is none.
