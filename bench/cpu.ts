@@ -4,7 +4,7 @@ import { execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { cpus } from 'node:os'
-import { findCompiler } from '../scripts/native.ts'
+import { findCompiler, splitCommand } from '../scripts/native.ts'
 
 export interface Cpu {
   readonly model: string
@@ -62,8 +62,12 @@ export function versions(): string {
   const { version } = createRequire(import.meta.url)('onnxruntime-node/package.json') as {
     readonly version: string
   }
+  return `Node.js ${process.version} · onnxruntime-node ${version} · C++ compiler: ${compilerVersion()}`
+}
+
+function compilerVersion(): string {
   const compiler = findCompiler()
-  const [compilerVersion] =
-    compiler === null ? ['none'] : execFileSync(compiler, ['--version'], { encoding: 'utf8' }).split('\n')
-  return `Node.js ${process.version} · onnxruntime-node ${version} · C++ compiler: ${compilerVersion}`
+  if (compiler === null) return 'none'
+  const [program, ...parameters] = splitCommand(compiler)
+  return execFileSync(program, [...parameters, '--version'], { encoding: 'utf8' }).split('\n')[0]
 }

@@ -65,8 +65,8 @@ export function findCompiler(): string | null {
 }
 
 function isCompiler(command: string): boolean {
-  const [program, ...parameters] = words(command)
-  return spawnSync(program!, [...parameters, '--version'], { stdio: 'ignore' }).status === 0
+  const [program, ...parameters] = splitCommand(command)
+  return spawnSync(program, [...parameters, '--version'], { stdio: 'ignore' }).status === 0
 }
 
 /**
@@ -117,15 +117,16 @@ function nodeApiHeaders(): string {
 }
 
 async function execute(command: string, parameters: readonly string[]): Promise<void> {
-  const [program, ...first] = words(command)
+  const [program, ...first] = splitCommand(command)
   try {
-    await promisify(execFile)(program!, [...first, ...parameters], { maxBuffer: 2 ** 26 })
+    await promisify(execFile)(program, [...first, ...parameters], { maxBuffer: 2 ** 26 })
   } catch (thrown) {
     const { stderr, message } = thrown as Error & { stderr?: string }
     throw new Error(stderr || message)
   }
 }
 
-function words(command: string): readonly string[] {
-  return command.trim().split(/\s+/)
+/** A compiler's command, such as `ccache g++`, as the program and its first parameters: as in make, spaces part them. */
+export function splitCommand(command: string): readonly [program: string, ...parameters: string[]] {
+  return command.trim().split(/\s+/) as [string, ...string[]]
 }

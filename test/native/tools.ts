@@ -5,7 +5,13 @@ import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { compileNative, findCompiler, kernelSources, strictFlags } from '../../scripts/native.ts'
+import {
+  compileNative,
+  findCompiler,
+  kernelSources,
+  splitCommand,
+  strictFlags,
+} from '../../scripts/native.ts'
 
 /** What tap takes as `skip`: a reason, or false where nothing is missing. */
 export type Skip = string | false
@@ -77,14 +83,14 @@ function missingCompiler(): Skip {
   return findCompiler() === null && 'there is no C++ compiler'
 }
 
-function missingProgram(name: string): Skip {
+export function missingProgram(name: string): Skip {
   return spawnSync(name, ['--version']).status !== 0 && `there is no ${name}`
 }
 
 function missingSanitizers(): Skip {
   const folder = mkdtempSync(join(tmpdir(), 'xnord-sanitizers-'))
   try {
-    const [program, ...first] = findCompiler()!.split(/\s+/)
+    const [program, ...first] = splitCommand(findCompiler()!)
     const parameters = [...first, ...sanitizers, '-x', 'c++', '-', '-o', join(folder, 'program')]
     const { status } = spawnSync(program, parameters, { input: 'int main() {}' })
     return status !== 0 && 'the C++ compiler has no sanitizers'

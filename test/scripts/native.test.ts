@@ -58,6 +58,14 @@ test('CXX is the only compiler where it is set, its parameters included', t => {
   t.end()
 })
 
+test('a compiler may be a command with parameters', { skip }, async t => {
+  const folder = t.testdir({ 'main.cpp': 'int main() { return ANSWER; }' })
+  const output = join(folder, 'program')
+  const compiler = ` env  LC_ALL=C ${findCompiler()} -DANSWER=7`
+  await compileNative({ kind: 'program', sources: [join(folder, 'main.cpp')], output, compiler })
+  t.equal(spawnSync(output).status, 7)
+})
+
 test('every architecture has a portable backend and the file that chooses', t => {
   for (const architecture of ['x64', 'arm64']) {
     const sources = kernelSources(architecture)
