@@ -31,7 +31,7 @@ let count = 0
 
 t.before(async () => {
   const built = missing.compiler ? null : buildSelfTest(program)
-  const cases = Array.from({ length: MODELS }, (_, seed) => randomCases(seed)).flat()
+  const cases = [...Array.from({ length: MODELS }, (_, seed) => randomCases(seed)).flat(), ...meanCases()]
   count = cases.length
   writeFileSync(caseFile, encodeCases(cases))
   writeFileSync(faultFile, encodeCases(faultCases()))
@@ -59,6 +59,26 @@ function extremeCases(seed: number): readonly Case[] {
   const model = extremeModel(random)
   const pixels = new Uint8Array(rowBytes(model)).fill(random.choice([0, 255]))
   return casesOf(`extreme model ${seed}`, model, pixels, random)
+}
+
+/** Means over as many floats as divide exactly, and as do not: 9 and 25 have no reciprocal in float32. */
+function meanCases(): readonly Case[] {
+  return [2, 3, 5].flatMap(size =>
+    [7, 16, 40].flatMap(out => {
+      const random = new Random(100 * size + out)
+      const sketch = {
+        input: { height: 2 * size, width: 3 * size, channels: 1, resize: 'stretch' },
+        operations: [
+          conv2d({ name: 'floats', input: 'image', out, kernel: 3, padding: 1, output: 'floats' }),
+          { op: 'average_pool', name: 'means', input: 'floats', size },
+          linear({ name: 'logits', input: 'means', out: 3, output: 'floats' }),
+        ],
+        members: 1,
+      } as const
+      const model = fillUnchecked(sketch, random)
+      return casesOf(`means over ${size} × ${size}`, model, random.bytes(3 * rowBytes(model)), random)
+    }),
+  )
 }
 
 function rowBytes({ input: { height, width, channels } }: ModelContent): number {
