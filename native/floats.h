@@ -48,16 +48,13 @@ inline uint32_t paddedChannels(uint32_t channels) { return (channels + 15) & ~15
   memcpy(output, &values, sizeof values);
 }
 
-// Weights lie as [block][line][float][L]: with L channels in lanes, each sum runs through the floats in order.
+// Weights lie as [block][float][L]: with L channels in lanes, each sum runs through the floats in order.
 template <int L>
-inline void linearBlock(const Step& step, const uint8_t* input, const float* weights, const float* scales,
+inline void linearBlock(const Step& step, const float* input, const float* weights, const float* scales,
                         const float* biases, const float* addend, float* output) {
   Floats sums[L / kFloats] = {};
-  for (uint32_t line = 0; line < step.lines; line++, input += step.inputLine) {
-    const float* floats = reinterpret_cast<const float*>(input);
-    for (uint32_t i = 0; i < step.run; i++, weights += L) {
-      unroll<L / kFloats>([&](auto v) { sums[v] += load<Floats>(weights + kFloats * v) * floats[i]; });
-    }
+  for (uint32_t i = 0; i < step.run; i++, weights += L) {
+    unroll<L / kFloats>([&](auto v) { sums[v] += load<Floats>(weights + kFloats * v) * input[i]; });
   }
   unroll<L / kFloats>([&](auto v) {
     constexpr int at = kFloats * v;
@@ -65,19 +62,19 @@ inline void linearBlock(const Step& step, const uint8_t* input, const float* wei
   });
 }
 
+// Floats have no border, so that all of a value is one line.
 inline void linear(const Step& step, const uint8_t* arena, uint8_t* slot, uint32_t rows) {
-  const size_t floats = size_t{step.lines} * step.run;
   const float* allWeights = reinterpret_cast<const float*>(arena + step.weights);
   const float* allScales = reinterpret_cast<const float*>(arena + step.scales);
   const float* allBiases = reinterpret_cast<const float*>(arena + step.biases);
   for (uint32_t row = 0; row < rows; row++) {
-    const uint8_t* input = slot + step.input + size_t{row} * step.inputRow;
+    const float* input = reinterpret_cast<const float*>(slot + step.input + size_t{row} * step.inputRow);
     const size_t at = size_t{row} * step.outputRow;
     for (uint32_t channel = 0; channel < step.channels; channel += 32) {
       float* output = reinterpret_cast<float*>(slot + step.output + at) + channel;
       const float* addend =
           step.addend == 0 ? nullptr : reinterpret_cast<const float*>(slot + step.addend + at) + channel;
-      const float* weights = allWeights + floats * channel;
+      const float* weights = allWeights + size_t{step.run} * channel;
       const auto block = step.channels - channel > 16 ? linearBlock<32> : linearBlock<16>;
       block(step, input, weights, allScales + channel, allBiases + channel, addend, output);
     }
