@@ -8,7 +8,7 @@ import { checkMagnitudes } from './magnitude.ts'
 import { blocksOf, layOutParameters, type Parameters } from './parameters.ts'
 import { layOutSlot, outputOf, type SlotLayout, sourceOf } from './slot.ts'
 import { imageStep, stepOf, workOf } from './steps.ts'
-import { alignUp, type ValueLayout } from './values.ts'
+import { alignUp, gatheredBytes, type ValueLayout } from './values.ts'
 
 /** A loaded model as numbers: small, and cloned to every worker. Addresses count bytes from the arena's start. */
 export interface Plan {
@@ -60,6 +60,11 @@ const DEFAULT_SLOT_BYTES = 2 ** 25
 const DEFAULT_WORK = 2 ** 28
 /** Of all check vectors, which each worker replays before the model is ready: about a minute of such a core. */
 const MAX_CHECK_WORK = 2 ** 37
+/**
+ * What a byte of an output counts there, since all outputs are gathered and hashed: eight word operations are 3 ns of
+ * such a core, SHA-256 takes 0.6 ns a byte (1.9 ns on a CPU without instructions for it), and gathering up to 2.4 ns.
+ */
+const HASHED_BYTE_WORK = 8
 
 /** Where a step of a member lies. */
 export function stepAddress(plan: Plan, member: number, step: number): number {
@@ -111,7 +116,8 @@ function layOut(model: Model, { slots, maxRows }: PlanOptions): ArenaLayout {
   const { parameters, end } = layOutAllParameters(model, one, weightsAddress)
 
   const work = stepsOf(operations, one, parameters, 0).reduce((sum, step) => sum + workOf(step), 0)
-  if (work * model.check.rows * members > MAX_CHECK_WORK) {
+  const hashed = one.outputs.reduce((sum, output) => sum + gatheredBytes(output), 0)
+  if ((work + HASHED_BYTE_WORK * hashed) * model.check.rows * members > MAX_CHECK_WORK) {
     throw new XnordError('MODEL_TOO_LARGE', 'the check vectors take more than 2^37 word operations')
   }
   const rows = maxRows ?? defaultRows(one.bytes, work)

@@ -45,23 +45,37 @@ function pixelBytes({ type, channels }: ValueType): number {
   }
 }
 
+/** Below it, a loop over bytes is faster than a view of them for `set`. */
+const VIEW_BYTES = 64
+
+/** Bytes of one pixel as `gather` gives it. */
+function gatheredPixelBytes({ type, channels }: ValueType): number {
+  return type === 'bits' ? wordsFor(channels) * WORD_BYTES : 4 * channels
+}
+
+/** Bytes of one row as `gather` gives it. */
+export function gatheredBytes(value: ValueType): number {
+  return value.height * value.width * gatheredPixelBytes(value)
+}
+
 /** The output of an operation in the order of the format's digests: bits in words, floats without padding, NHWC. */
 export function gather(slot: Uint8Array, layout: ValueLayout, rows: number): Uint8Array {
-  const { type, height, width, channels, row, line, pixel } = layout
-  const bytes = type === 'floats' ? 4 * channels : pixel
-  const step = type === 'bits' ? wordsFor(channels) * WORD_BYTES : bytes
+  const { height, width, row, line, pixel } = layout
+  const step = gatheredPixelBytes(layout)
+  const bytes = Math.min(pixel, step)
   // Pixels without padding between them make whole lines.
   const isWhole = bytes === pixel && step === pixel
   const pieces = isWhole ? 1 : width
   const length = isWhole ? width * bytes : bytes
-  const result = new Uint8Array(rows * height * width * step)
+  const result = new Uint8Array(rows * gatheredBytes(layout))
   const first = cornerOf(layout, 0)
   let end = 0
   for (let r = 0; r < rows; r++) {
     for (let y = 0; y < height; y++) {
       for (let piece = 0; piece < pieces; piece++) {
         const begin = first + r * row + y * line + piece * pixel
-        result.set(slot.subarray(begin, begin + length), end)
+        if (length < VIEW_BYTES) for (let i = 0; i < length; i++) result[end + i] = slot[begin + i]
+        else result.set(slot.subarray(begin, begin + length), end)
         end += isWhole ? length : step
       }
     }

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from lrnet import strict_json
 from lrnet.container import METADATA, read_container
 from lrnet.discrete import DiscreteNetwork, Input, Operation
-from lrnet.graph import Shape, value_shapes
+from lrnet.graph import Shape, require_check_work, value_shapes
 from lrnet.tensors import from_tensors, parts, to_tensors
 
 FORMAT = "xnord/1"
@@ -214,6 +214,7 @@ def _model(described: Mapping[str, Any], tensors: dict[str, NDArray[np.generic]]
     members = _integer("members", described["members"], 1, MAX_MEMBERS)
     check = Check(*(tensors.get(f"check.{part}") for part in ("image", "digest", "logits")))
     _check_check(check, shapes["image"], len(graph), members, len(labels))
+    require_check_work(graph, shapes, len(check.image), members)
     _same_names(
         "tensors",
         tensors,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from lrnet.discrete import Input, Operation
 
@@ -12,6 +12,7 @@ Shape = tuple[int, int, int]
 MAX_OPERATIONS = 256
 MAX_VALUE_ELEMENTS = 2**24
 MAX_WORD_OPERATIONS = 2**32
+MAX_CHECK_WORK = 2**37
 MAX_FLOAT_SUM = 2**24
 """The largest |sum| that becomes a float: up to here float32 holds every integer."""
 
@@ -88,6 +89,48 @@ def _words(operation: Operation, source: Shape, pixels: bool) -> int:
     """Words of 64 weights read for one sum; a pixel counts eight bits."""
     planes = (2 if operation.weights == "ternary" else 1) * (8 if pixels else 1)
     return planes * -(-taps(operation, source) // 64)
+
+
+def require_check_work(
+    graph: Sequence[Operation], shapes: Mapping[str, Shape], rows: int, members: int
+) -> None:
+    """Raises ValueError where check vectors would hold a worker for minutes, before it may serve.
+
+    Word operations count as an engine lays values out: bits of a pixel in 16, 32 or whole words of 64 bits,
+    channels out in sixteens; masks come for free. Each byte of an output counts eight, for it is hashed.
+    """
+    work = sum(
+        _laid_out_words(operation, graph, shapes) + 8 * _digested_bytes(operation, shapes)
+        for operation in graph
+    )
+    _require(
+        rows * members * work <= MAX_CHECK_WORK, "check: its vectors take more than 2^37 word operations"
+    )
+
+
+def _laid_out_words(operation: Operation, graph: Sequence[Operation], shapes: Mapping[str, Shape]) -> int:
+    height, width, channels = shapes[operation.input]
+    if operation.op == "conv2d":
+        lines, pixels = operation.kernel, operation.kernel
+    elif operation.input != "image" and any(
+        reader.input == operation.input and reader.padding > 0 for reader in graph
+    ):
+        # The border that the padding takes lies between the lines.
+        lines, pixels = height, width
+    else:
+        lines, pixels = 1, height * width
+    out_height, out_width, out = shapes[operation.name]
+    sums = out_height * out_width * operation.pool**2 * 16 * -(-out // 16)
+    if operation.input == "image":
+        # Groups of four pixels, two of which count as a word.
+        return sums * lines * -(-pixels * channels // 4) // 2
+    bits = next((bits for bits in (16, 32) if channels <= bits), 64 * -(-channels // 64))
+    return sums * lines * -(-pixels * bits // 64)
+
+
+def _digested_bytes(operation: Operation, shapes: Mapping[str, Shape]) -> int:
+    height, width, channels = shapes[operation.name]
+    return height * width * (4 * channels if operation.output == "floats" else 8 * -(-channels // 64))
 
 
 def _check_attributes(operation: Operation) -> None:

@@ -18,9 +18,11 @@ from hypothesis import given, settings, strategies
 from make_fixture import tiny
 from networks import networks, random_pixels
 
+from lrnet import graph as lrnet_graph
 from lrnet import reference
-from lrnet.discrete import DiscreteNetwork, Parameters
+from lrnet.discrete import DiscreteNetwork, Input, Operation, Parameters
 from lrnet.format import Calibration, Check, FormatError, Model, digest, read, write
+from lrnet.graph import require_check_work, value_shapes
 
 
 def model_of(network: DiscreteNetwork) -> Model:
@@ -268,6 +270,43 @@ def test_a_description_that_breaks_a_rule_is_refused(
 ) -> None:
     with pytest.raises(FormatError, match=message):
         read(rebuilt(tiny_bytes, describe=change))
+
+
+def test_check_vectors_cost_what_the_format_says() -> None:
+    graph = (
+        Operation("conv1", "conv2d", "image", 3, "binary", kernel=3, padding=1),
+        Operation("conv2", "conv2d", "conv1", 20, "ternary", kernel=3, padding=1, pool=2),
+        Operation("dense", "linear", "conv1", 17, "binary"),
+        Operation("logits", "linear", "conv2", 5, "binary", "floats"),
+    )
+    shapes = value_shapes(Input(5, 5, 1), graph)
+    # conv1: 25 * 16 sums of 3 groups, 25 * 8 bytes: 600 + 1,600. conv2: 16 * 32 sums of 3 words, 4 * 8 bytes:
+    # 1,536 + 256. dense: 32 sums of 5 * 2 words, 8 bytes: 320 + 64. logits: 16 sums of 2 words, 20 bytes: 32 + 160.
+    # 2^37 over all that:
+    require_check_work(graph, shapes, 30_087_336, 1)
+    with pytest.raises(ValueError, match="check: its vectors take"):
+        require_check_work(graph, shapes, 30_087_337, 1)
+
+
+def test_pixels_are_one_line_to_a_linear_operation_whoever_reads_them_padded() -> None:
+    graph = (
+        Operation("conv1", "conv2d", "image", 3, "binary", kernel=3, padding=1),
+        Operation("logits", "linear", "image", 1, "binary", "floats"),
+    )
+    shapes = value_shapes(Input(5, 5, 1), graph)
+    # 600 + 1,600 as above, and 16 sums of 7 groups, 4 bytes: 56 + 32.
+    members = 2**37 // 2288
+    require_check_work(graph, shapes, 1, members)
+    with pytest.raises(ValueError, match="check: its vectors take"):
+        require_check_work(graph, shapes, 1, members + 1)
+
+
+def test_a_model_whose_check_vectors_take_too_long_is_refused(
+    tiny_bytes: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lrnet_graph, "MAX_CHECK_WORK", 1000)
+    with pytest.raises(FormatError, match="check: its vectors take"):
+        read(tiny_bytes)
 
 
 @pytest.mark.parametrize("text", ["13.0", "1.3e1", "130e-1"])
