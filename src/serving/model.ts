@@ -45,8 +45,7 @@ export async function loadModel(
   }
   const baseline = await readBaseline(found, model, log)
   const plan = planModel(model, { slots })
-  const pages = Math.ceil(plan.arenaBytes / wasmPage)
-  const memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true })
+  const memory = allocateArena(plan.arenaBytes)
   fillArena(model, plan, memory.buffer)
   return {
     served: {
@@ -73,6 +72,18 @@ export async function loadModel(
       temperature: model.calibration.temperature,
       baseline,
     },
+  }
+}
+
+/** @throws MODEL_TOO_LARGE where this machine or process has no room for it */
+function allocateArena(bytes: number): WebAssembly.Memory {
+  const pages = Math.ceil(bytes / wasmPage)
+  try {
+    return new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true })
+  } catch (error) {
+    // A plan's arena has no more pages than 32 bits address, so that the system's refusal alone is left.
+    const detail = `The model needs ${pages * wasmPage} bytes of memory, which the system does not give.`
+    throw new XnordError('MODEL_TOO_LARGE', detail, { cause: error })
   }
 }
 

@@ -88,3 +88,22 @@ test('a baseline that no model names is ignored, with a warning', async t => {
   t.equal((await loading).served.hasBaseline, false)
   t.match(lines, [{ level: 'warn', message: /names no baseline/ }])
 })
+
+// The last test: what it takes is free again only when it has been collected.
+test('a model for whose arena there is no room left is too large, by so many bytes', async t => {
+  const { spec } = await loadTiny(t.testdir({}), 2)
+  const taken: WebAssembly.Memory[] = []
+  const takeAll = (pages: number) => {
+    for (;;) taken.push(new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true }))
+  }
+  // Addresses run out, not memory: no byte of all that is touched.
+  t.throws(() => takeAll(65_536), RangeError)
+  t.throws(() => takeAll(spec.memory.buffer.byteLength / 65_536), RangeError)
+  t.not(taken.length, 0)
+  await t.rejects(loadTiny(t.testdir({}), 2), {
+    code: 'MODEL_TOO_LARGE',
+    message: `The model needs ${spec.memory.buffer.byteLength} bytes of memory, which the system does not give.`,
+    cause: { name: 'RangeError' },
+  })
+  taken.length = 0
+})
