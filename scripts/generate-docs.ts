@@ -58,7 +58,7 @@ function configurationPage(): string {
     'Configuration',
     `xnord is configured by environment variables. They are checked at the start, all mistakes are reported at once, and a
 variable that begins with \`XNORD_\` and is not listed here is a mistake, too. An empty variable counts as absent. The
-configuration is logged at the start; nothing in it is a secret.
+configuration is logged at the start; of keys only how many there are.
 
 In Kubernetes, a service that is called \`xnord\` puts variables such as \`XNORD_PORT=tcp://…\` into every container:
 set \`enableServiceLinks: false\`.`,

@@ -1,5 +1,6 @@
 import { backends } from './engine/kernels/kernels.ts'
 import { XnordError } from './errors.ts'
+import { parseKeys, readKeys } from './keys.ts'
 
 /** One line of the configuration: how its variable is called, what it may hold, and what that means. */
 export interface Setting<T> {
@@ -11,6 +12,8 @@ export interface Setting<T> {
   /** The default in words, where its value would not say enough. */
   readonly defaultMeaning?: string
   readonly meaning: string
+  /** What it holds is never shown. */
+  readonly secret?: true
   /** @throws Error whose message says what the variable may hold instead */
   readonly parse: (text: string) => T
 }
@@ -57,6 +60,32 @@ export const settings = {
     default: null,
     defaultMeaning: 'the fastest that runs here',
     meaning: 'Forces one implementation of the kernels, see [kernels.md](kernels.md).',
+  }),
+  keys: keys({
+    variable: 'XNORD_KEYS',
+    type: 'keys, separated by commas',
+    meaning:
+      'Whoever asks for predictions must send one of these keys, or of those for administration: `Authorization: Bearer …`. With none here and in the file, everybody may ask. See [operations.md](operations.md).',
+    parse: parseKeys,
+  }),
+  keysFile: keys({
+    variable: 'XNORD_KEYS_FILE',
+    type: 'path of a file, one key a line',
+    meaning: 'More keys for predictions; empty lines and those that begin with `#` are passed over.',
+    parse: readKeys,
+  }),
+  adminKeys: keys({
+    variable: 'XNORD_ADMIN_KEYS',
+    type: 'keys, separated by commas',
+    meaning:
+      'Whoever loads and unloads models must send one of these keys. With none here and in the file, nobody may.',
+    parse: parseKeys,
+  }),
+  adminKeysFile: keys({
+    variable: 'XNORD_ADMIN_KEYS_FILE',
+    type: 'path of a file, one key a line',
+    meaning: 'More keys for administration.',
+    parse: readKeys,
   }),
   queueRows: integer({
     variable: 'XNORD_QUEUE_ROWS',
@@ -151,7 +180,8 @@ export function readConfig(environment: Environment): Config {
     try {
       values[key] = setting.parse(stated)
     } catch (error) {
-      mistakes.push(`${setting.variable}: ${(error as Error).message}, not ${JSON.stringify(stated)}`)
+      const held = setting.secret ? '' : `, not ${JSON.stringify(stated)}`
+      mistakes.push(`${setting.variable}: ${(error as Error).message}${held}`)
     }
   }
   mistakes.push(...unknownVariables(environment))
@@ -159,6 +189,16 @@ export function readConfig(environment: Environment): Config {
   if (mistakes.length === 0) mistakes.push(...contradictions(config))
   if (mistakes.length > 0) throw new XnordError('CONFIGURATION_INVALID', mistakes.join('\n'))
   return Object.freeze(config)
+}
+
+/** The configuration as it may be logged: of secrets only how many there are. */
+export function withoutSecrets(config: Config): Readonly<Record<string, unknown>> {
+  return Object.fromEntries(
+    Object.entries<Setting<unknown>>(settings).map(([key, { secret }]) => {
+      const value = config[key as keyof Config]
+      return [key, secret ? (value as readonly string[]).map(() => '…') : value]
+    }),
+  )
 }
 
 function unknownVariables(environment: Environment): readonly string[] {
@@ -185,6 +225,10 @@ function contradictions(config: Config): readonly string[] {
     mistakes.push(
       'XNORD_MAX_HELD_BYTES: seven eighths of it must hold one body of XNORD_MAX_BODY_BYTES, or one of XNORD_MAX_JSON_BYTES',
     )
+  }
+  const predicting = new Set([...config.keys, ...config.keysFile])
+  if ([...config.adminKeys, ...config.adminKeysFile].some(key => predicting.has(key))) {
+    mistakes.push('XNORD_ADMIN_KEYS: a key for administration must not be one for predictions, too')
   }
   return mistakes
 }
@@ -247,4 +291,10 @@ function choice<const T extends string, const D extends string | null>({
       throw new Error(`must be one of ${choices.join(', ')}`)
     },
   }
+}
+
+function keys(
+  options: Pick<Setting<readonly string[]>, 'variable' | 'type' | 'meaning' | 'parse'>,
+): Setting<readonly string[]> {
+  return { ...options, default: [], defaultMeaning: 'none', secret: true }
 }

@@ -23,6 +23,10 @@ export const errorTable = {
   HEADERS_TOO_LARGE: { status: 431, group: 'request', title: 'The request has too many or too long headers' },
   ROUTE_UNKNOWN: { status: 404, group: 'request', title: 'There is nothing at this address' },
   METHOD_NOT_ALLOWED: { status: 405, group: 'request', title: 'The address does not take this method' },
+  KEY_MISSING: { status: 401, group: 'request', title: 'The request has no key' },
+  KEY_INVALID: { status: 401, group: 'request', title: 'The key of the request is not known' },
+  ADMINISTRATION_OFF: { status: 403, group: 'request', title: 'No key for administration is configured' },
+  ADMINISTRATION_DENIED: { status: 403, group: 'request', title: 'The key is not one for administration' },
   MODEL_UNKNOWN: { status: 404, group: 'request', title: 'No model of this name is loaded' },
   VERSION_UNKNOWN: { status: 404, group: 'request', title: 'The model has no such version' },
   MODEL_AMBIGUOUS: {

@@ -1,6 +1,6 @@
 import { constants } from 'node:os'
 import { pino } from 'pino'
-import { readConfig } from './config.ts'
+import { readConfig, withoutSecrets } from './config.ts'
 import { asXnordError } from './errors.ts'
 import { type Server, startServer } from './server.ts'
 
@@ -16,7 +16,7 @@ process.on('uncaughtException', error => {
 try {
   const config = readConfig(process.env)
   log = pino({ ...options, level: config.logLevel })
-  log.info({ config, node: process.versions.node }, 'xnord starts')
+  log.info({ config: withoutSecrets(config), node: process.versions.node }, 'xnord starts')
   let server: Server | null = null
   let stopping = false
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {

@@ -9,6 +9,7 @@ import { answerClientError } from './plugins/client-error.ts'
 import { endConnectionsOnClose } from './plugins/closing.ts'
 import { answerErrors, inferenceStyle, newRequestId, problemStyle, sendError } from './plugins/errors.ts'
 import { readIntegers } from './plugins/integers.ts'
+import { createKeyHooks } from './plugins/keys.ts'
 import { collectMethods } from './plugins/methods.ts'
 import { addOpenapi } from './plugins/openapi.ts'
 import { page } from './plugins/page.ts'
@@ -38,6 +39,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
     config,
     metrics,
     heldBytes: new HeldBytes(config.maxHeldBytes),
+    keys: createKeyHooks(config),
     draining: options.draining ?? (() => false),
   }
   metrics.watch(service, context.heldBytes)
@@ -74,15 +76,21 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   const methodsOf = collectMethods(app)
   answerErrors(app, problemStyle, methodsOf)
   await addOpenapi(app)
-  await app.register(classifyRoutes, context)
-  await app.register(modelRoutes, context)
   await app.register(metricsRoute, context)
+  await app.register(async guarded => {
+    guarded.addHook('onRequest', context.keys.requireKey)
+    await guarded.register(classifyRoutes, context)
+    await guarded.register(modelRoutes, context)
+  })
   await app.register(
     async v2 => {
       answerErrors(v2, inferenceStyle, methodsOf)
       await v2.register(healthRoutes, context)
-      await v2.register(metadataRoutes, context)
-      await v2.register(inferRoutes, context)
+      await v2.register(async guarded => {
+        guarded.addHook('onRequest', context.keys.requireKey)
+        await guarded.register(metadataRoutes, context)
+        await guarded.register(inferRoutes, context)
+      })
     },
     { prefix: '/v2' },
   )

@@ -2,6 +2,7 @@ import type { Config } from '../config.ts'
 import type { ServedModel, Service } from '../serving/types.ts'
 import type { HeldBytes } from './held-bytes.ts'
 import type { Metrics } from './metrics.ts'
+import type { KeyHooks } from './plugins/keys.ts'
 
 /** What the routes work with. */
 export interface HttpContext {
@@ -9,6 +10,7 @@ export interface HttpContext {
   readonly config: Config
   readonly metrics: Metrics
   readonly heldBytes: HeldBytes
+  readonly keys: KeyHooks
   /** True from the first signal to end: readiness is off, and all else goes on. */
   readonly draining: () => boolean
 }
