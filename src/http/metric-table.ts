@@ -54,11 +54,22 @@ export const metricTable = {
     help: 'Rows answered by the discrete network and the baseline both, by whether their first classes are the same.',
     labels: [...model, 'outcome'],
   },
+  batches_total: {
+    type: 'counter',
+    help: 'Batches that workers have finished, by why they left: "full", or a "worker" was free and took all that waited, or their oldest row had waited for XNORD_BATCH_DELAY ("delay").',
+    labels: [...model, 'reason'],
+  },
   batch_rows: {
     type: 'histogram',
     help: 'Rows of a batch.',
     labels: model,
     buckets: [1, 2, 4, 8, 16, 32, 64, 128, 256],
+  },
+  batch_max_rows: { type: 'gauge', help: 'Rows that a batch takes at most.', labels: model },
+  retried_rows_total: {
+    type: 'counter',
+    help: 'Rows that were handed to another worker after theirs had died.',
+    labels: model,
   },
   queue_rows: {
     type: 'gauge',
@@ -73,6 +84,11 @@ export const metricTable = {
   held_bytes: { type: 'gauge', help: 'Bytes of request bodies held in memory.', labels: [] },
   workers: { type: 'gauge', help: 'Worker threads.', labels: [] },
   busy_workers: { type: 'gauge', help: 'Worker threads that have a task in hand.', labels: [] },
+  lost_workers_total: {
+    type: 'counter',
+    help: 'Worker threads that have died and were replaced, by cause: "memory", "exit" or "error".',
+    labels: ['cause'],
+  },
   worker_busy_seconds_total: {
     type: 'counter',
     help: 'Seconds that workers have spent on tasks, all workers together.',

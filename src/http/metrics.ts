@@ -1,6 +1,13 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
 import { type ErrorCode, errorTable } from '../errors.ts'
-import type { Observer, RejectionReason, ServedModel, Service } from '../serving/types.ts'
+import type {
+  BatchReason,
+  Observer,
+  RejectionReason,
+  ServedModel,
+  Service,
+  WorkerLossCause,
+} from '../serving/types.ts'
 import type { HeldBytes } from './held-bytes.ts'
 import { type MetricName, metricTable, statuses } from './metric-table.ts'
 import { version } from './version.ts'
@@ -19,6 +26,10 @@ const rejectionReasons: readonly RejectionReason[] = [
   'SHUTTING_DOWN',
   'WORKER_LOST',
 ]
+
+const batchReasons: readonly BatchReason[] = ['full', 'worker', 'delay']
+
+const workerLossCauses: readonly WorkerLossCause[] = ['memory', 'exit', 'error']
 
 /** The codes that one row of a request can carry. */
 const rowCodes: readonly ErrorCode[] = [
@@ -70,7 +81,14 @@ export function createMetrics(): Metrics {
   const rejections = counter('rejections_total')
   const refusedUploads = counter('refused_uploads_total')
   const comparedRows = counter('compared_rows_total')
+  const batches = counter('batches_total')
   const batchRows = histogram('batch_rows')
+  const batchMaxRows = new Gauge({ ...describe('batch_max_rows'), registers: [registry] })
+  const retriedRows = counter('retried_rows_total')
+  const lostWorkers = counter('lost_workers_total')
+  const models = new Gauge({ ...describe('model_info'), registers: [registry] })
+  /** Those whose series are there: a histogram that is set to zero forgets what it has seen. */
+  const known = new Set<string>()
 
   const observer: Observer = {
     row(model, times) {
@@ -81,7 +99,8 @@ export function createMetrics(): Metrics {
       }
       if (times.compute !== null) predictions.inc(labels)
     },
-    batch(model, rows) {
+    batch(model, { rows, reason }) {
+      batches.inc({ ...labelsOf(model), reason })
       batchRows.observe(labelsOf(model), rows)
     },
     rejected(model, reason, rows) {
@@ -90,10 +109,28 @@ export function createMetrics(): Metrics {
     failed(model, code) {
       rowErrors.inc({ ...labelsOf(model), code })
     },
+    workerLost(cause) {
+      lostWorkers.inc({ cause })
+    },
+    retried(model, rows) {
+      retriedRows.inc(labelsOf(model), rows)
+    },
+    loaded(model) {
+      presetZeros(model)
+      batchMaxRows.set(labelsOf(model), model.maxRows)
+      models.set({ ...labelsOf(model), digest: model.digest }, 1)
+    },
+    // What was counted stays: a counter that vanishes cannot be told from one that has started anew.
+    unloaded(model) {
+      models.remove({ ...labelsOf(model), digest: model.digest })
+    },
   }
 
   function presetZeros(model: ServedModel): void {
     const labels = labelsOf(model)
+    const key = `${labels.model}/${labels.version}`
+    if (known.has(key)) return
+    known.add(key)
     for (const status of statuses) requests.inc({ ...labels, status }, 0)
     for (const stage of requestStages) requestDurations.zero({ ...labels, stage })
     for (const stage of rowStages) rowDurations.zero({ ...labels, stage })
@@ -101,7 +138,9 @@ export function createMetrics(): Metrics {
     for (const reason of rejectionReasons) rejections.inc({ ...labels, reason }, 0)
     for (const outcome of ['same', 'different']) comparedRows.inc({ ...labels, outcome }, 0)
     predictions.inc(labels, 0)
+    for (const reason of batchReasons) batches.inc({ ...labels, reason }, 0)
     batchRows.zero(labels)
+    retriedRows.inc(labels, 0)
   }
 
   return {
@@ -121,11 +160,8 @@ export function createMetrics(): Metrics {
           this.inc(service.state().busySeconds)
         },
       })
-      const models = new Gauge({ ...describe('model_info'), registers: [registry] })
-      for (const model of service.models()) {
-        presetZeros(model)
-        models.set({ ...labelsOf(model), digest: model.digest }, 1)
-      }
+      for (const model of service.models()) observer.loaded(model)
+      for (const cause of workerLossCauses) lostWorkers.inc({ cause }, 0)
       for (const status of statuses) requests.inc({ ...labelsOf(null), status }, 0)
       new Gauge({ ...describe('build_info'), registers: [registry] }).set(
         { version, backend: service.backend, node: process.versions.node },

@@ -209,14 +209,16 @@ export class Dispatcher {
     this.#rate.record(0, (performance.now() - start) / 1000)
   }
 
-  async #compute({ items: rows }: Batch<PendingRow>): Promise<void> {
+  async #compute({ items: rows, reason }: Batch<PendingRow>): Promise<void> {
     const start = performance.now()
     const cost = rows.reduce((sum, row) => sum + row.cost, 0)
     const slot = this.#slots.pop()!
     for (const row of rows) row.queued += start - row.waitingSince
     this.#inFlight += cost
     try {
-      this.#deliver(rows, await this.#ask(rows, slot))
+      const reply = await this.#ask(rows, slot)
+      this.#observer.batch(rows[0].request.model.served, { rows: rows.length, reason })
+      this.#deliver(rows, reply)
       this.#rate.record(cost, (performance.now() - start) / 1000)
     } catch (thrown) {
       const error = asXnordError(thrown)
@@ -249,8 +251,6 @@ export class Dispatcher {
   }
 
   #deliver(rows: readonly PendingRow[], reply: RowsReply): void {
-    const { model } = rows[0].request
-    this.#observer.batch(model.served, rows.length)
     const computed = reply.rows.filter(row => row.ok).length
     rows.forEach((row, position) => {
       const rowReply = reply.rows[position]

@@ -1,4 +1,5 @@
 import { XnordError } from '../errors.ts'
+import type { BatchReason } from './types.ts'
 
 /** Items of one lane (the same `key`) may leave together. */
 export interface Lane {
@@ -18,6 +19,7 @@ export interface QueueItem {
 export interface Batch<Item> {
   readonly lane: Lane
   readonly items: readonly Item[]
+  readonly reason: BatchReason
 }
 
 interface Entry<Item> {
@@ -97,7 +99,8 @@ export class AdmissionQueue<Item extends QueueItem> {
       if (lane.returning) entry.lane = null
       else this.#forget(entry)
     }
-    return { lane, items: taken.map(entry => entry.item) }
+    const reason = taken.length === lane.maxItems ? 'full' : 'worker'
+    return { lane, items: taken.map(entry => entry.item), reason }
   }
 
   /** Puts an item that was away into another lane, at the place of its age. False if it was removed meanwhile. */

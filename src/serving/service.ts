@@ -49,7 +49,7 @@ export async function createService(options: ServiceOptions): Promise<Service> {
 }
 
 async function openModels(
-  { models: folder, workers, log }: ServiceOptions,
+  { models: folder, workers, log, observer }: ServiceOptions,
   backend: LoadedBackend,
   pool: WorkerPool,
 ): Promise<ReadonlyMap<ServedModel, LoadedModel>> {
@@ -61,6 +61,7 @@ async function openModels(
       const candidate = await loadModel(found, backend.name, workers, log)
       await pool.open(candidate.spec)
       loaded.set(candidate.served, candidate)
+      observer.loaded(candidate.served)
       log.info({ model, version, digest: candidate.served.digest }, 'model loaded')
     } catch (thrown) {
       const error = asXnordError(thrown)

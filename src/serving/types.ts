@@ -102,6 +102,15 @@ export type RejectionReason = Extract<
   | 'WORKER_LOST'
 >
 
+/**
+ * Why a batch left when it did: it was full; or a worker was free and took all that waited; or its oldest row had waited
+ * for as long as rows may be held back.
+ */
+export type BatchReason = 'full' | 'worker' | 'delay'
+
+/** Of what a worker has died: its heap was exhausted, its thread ended, or an error escaped it. */
+export type WorkerLossCause = 'memory' | 'exit' | 'error'
+
 /** What serving tells of itself as it happens. It knows nothing of metrics; whoever does implements this. */
 export interface Observer {
   /** A row has its answer (failed images too: their compute is null). Milliseconds. */
@@ -110,10 +119,18 @@ export interface Observer {
     times: { queue: number; decode: number; compute: number | null; baseline: number | null },
   ): void
   /** A batch came back from a worker. */
-  batch(model: ServedModel, rows: number): void
+  batch(model: ServedModel, batch: { readonly rows: number; readonly reason: BatchReason }): void
   rejected(model: ServedModel, reason: RejectionReason, rows: number): void
   /** A row was answered with an error of its own (a broken image). */
   failed(model: ServedModel, code: ErrorCode): void
+  /** A worker has died; another one takes its place. */
+  workerLost(cause: WorkerLossCause): void
+  /** Rows whose worker died have gone back to the queue, to be computed by another one. */
+  retried(model: ServedModel, rows: number): void
+  /** The model answers from now on, in place of the one of the same name and version where there is one. */
+  loaded(model: ServedModel): void
+  /** The model takes no new requests any more. After a swap it comes behind `loaded` of the successor. */
+  unloaded(model: ServedModel): void
 }
 
 /** The state at this moment, for gauges. Rows are counted × members (plus the baseline's cost where it is asked for). */

@@ -104,13 +104,14 @@ test('rows are observed once a stage, a stage that did not happen not at all', a
 
 test('batches, rejections and broken rows are counted', async t => {
   const metrics = createMetrics()
-  metrics.observer.batch(shapes, 3)
+  metrics.observer.batch(shapes, { rows: 3, reason: 'full' })
   metrics.observer.rejected(shapes, 'QUEUE_FULL', 5)
   metrics.observer.failed(shapes, 'IMAGE_EMPTY')
   const lines = await series(metrics)
   for (const line of [
     `xnord_batch_rows_bucket{le="2",${labels}} 0`,
     `xnord_batch_rows_bucket{le="4",${labels}} 1`,
+    `xnord_batches_total{${labels},reason="full"} 1`,
     `xnord_rejections_total{${labels},reason="QUEUE_FULL"} 5`,
     `xnord_row_errors_total{${labels},code="IMAGE_EMPTY"} 1`,
   ]) {
@@ -124,7 +125,9 @@ test('every combination of labels is there from the start, at zero', async t => 
   const names = (lines: readonly string[]) => lines.map(line => line.slice(0, line.lastIndexOf(' '))).sort()
   const before = names(await series(metrics))
   metrics.observer.row(shapes, { queue: 1, decode: 1, compute: 1, baseline: 1 })
-  metrics.observer.batch(shapes, 1)
+  metrics.observer.batch(shapes, { rows: 1, reason: 'delay' })
+  metrics.observer.retried(shapes, 1)
+  metrics.observer.workerLost('exit')
   metrics.observer.rejected(shapes, 'WORKER_LOST', 1)
   metrics.observer.failed(shapes, 'IMAGE_MALFORMED')
   metrics.requestEnded(shapes, 422, 1)
@@ -134,6 +137,23 @@ test('every combination of labels is there from the start, at zero', async t => 
   metrics.uploadRefused()
   const ours = (line: string) => Object.keys(metricTable).some(name => line.startsWith(`xnord_${name}`))
   t.same(names(await series(metrics)).filter(ours), before.filter(ours))
+})
+
+test('a swap changes the digest, and keeps what was counted', async t => {
+  const metrics = createMetrics()
+  metrics.observer.loaded(shapes)
+  metrics.observer.batch(shapes, { rows: 3, reason: 'full' })
+  metrics.observer.loaded({ ...shapes, digest: 'e'.repeat(64), maxRows: 32 })
+  metrics.observer.unloaded(shapes)
+  const lines = await series(metrics)
+  for (const line of [
+    `xnord_model_info{${labels},digest="${'e'.repeat(64)}"} 1`,
+    `xnord_batch_rows_count{${labels}} 1`,
+    `xnord_batch_max_rows{${labels}} 32`,
+  ]) {
+    t.ok(lines.includes(line), line)
+  }
+  t.notOk(lines.some(line => line.includes(shapes.digest)))
 })
 
 test('every family of the table is in a scrape, and no other of ours', async t => {

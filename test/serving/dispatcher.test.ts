@@ -117,7 +117,11 @@ test('the dispatcher', async t => {
       await turn()
     }
     t.same(logits(await answers), numbers)
-    t.same(observed.batches, [maxRows, maxRows, 5])
+    t.same(observed.batches, [
+      { rows: maxRows, reason: 'full' },
+      { rows: maxRows, reason: 'full' },
+      { rows: 5, reason: 'worker' },
+    ])
     t.equal(observed.rows.length, numbers.length)
   })
 
@@ -273,7 +277,7 @@ test('the dispatcher', async t => {
       pool.answer(0)
       await turn()
       t.same(observed.rows, [])
-      t.same(observed.batches, [1])
+      t.same(observed.batches, [{ rows: 1, reason: 'worker' }])
     },
   )
 

@@ -8,7 +8,14 @@ import { parseModel } from '../../src/engine/format.ts'
 import type { ErrorCode } from '../../src/errors.ts'
 import { type LoadedBackend, loadBackend } from '../../src/serving/backend.ts'
 import { type LoadedModel, loadModel } from '../../src/serving/model.ts'
-import type { Log, Observer, RejectionReason, Row } from '../../src/serving/types.ts'
+import type {
+  BatchReason,
+  Log,
+  Observer,
+  RejectionReason,
+  Row,
+  WorkerLossCause,
+} from '../../src/serving/types.ts'
 import { rewrite } from '../engine/rewrite.ts'
 
 /** 3 members, 5 classes, images of 13 × 11 × 3. */
@@ -96,18 +103,34 @@ export function recordingLog(): { readonly log: Log; readonly lines: readonly Lo
 
 export interface Observed {
   readonly rows: Parameters<Observer['row']>[1][]
-  readonly batches: number[]
+  readonly batches: { readonly rows: number; readonly reason: BatchReason }[]
   readonly rejected: [RejectionReason, number][]
   readonly failed: ErrorCode[]
+  readonly workersLost: WorkerLossCause[]
+  readonly retried: number[]
+  /** Digests, an unloaded one with a minus before it. */
+  readonly models: string[]
 }
 
 export function recordingObserver(): { readonly observer: Observer; readonly observed: Observed } {
-  const observed: Observed = { rows: [], batches: [], rejected: [], failed: [] }
+  const observed: Observed = {
+    rows: [],
+    batches: [],
+    rejected: [],
+    failed: [],
+    workersLost: [],
+    retried: [],
+    models: [],
+  }
   const observer: Observer = {
     row: (_, times) => void observed.rows.push(times),
-    batch: (_, rows) => void observed.batches.push(rows),
+    batch: (_, batch) => void observed.batches.push(batch),
     rejected: (_, reason, rows) => void observed.rejected.push([reason, rows]),
     failed: (_, code) => void observed.failed.push(code),
+    workerLost: cause => void observed.workersLost.push(cause),
+    retried: (_, rows) => void observed.retried.push(rows),
+    loaded: ({ digest }) => void observed.models.push(digest),
+    unloaded: ({ digest }) => void observed.models.push(`-${digest}`),
   }
   return { observer, observed }
 }
