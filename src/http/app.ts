@@ -13,6 +13,7 @@ import { createKeyHooks } from './plugins/keys.ts'
 import { collectMethods } from './plugins/methods.ts'
 import { addOpenapi } from './plugins/openapi.ts'
 import { page } from './plugins/page.ts'
+import { addSecurityHeaders, securityHeaders } from './plugins/security-headers.ts'
 import { classifyRoutes } from './routes/classify.ts'
 import { metricsRoute } from './routes/metrics.ts'
 import { modelRoutes } from './routes/models.ts'
@@ -59,6 +60,8 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
     // Parameters that do not exist are mistakes of the caller, not to be dropped; and no value is taken for another.
     ajv: { customOptions: { removeAdditional: false, coerceTypes: false } },
     frameworkErrors: (thrown, request, reply) => {
+      // No hook runs for what has no address.
+      reply.headers(securityHeaders)
       sendError(toXnordError(thrown, problemStyle.invalidBody), request, reply, problemStyle)
     },
     clientErrorHandler: answerClientError,
@@ -67,9 +70,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   app.decorateRequest('receivedAt', 0)
   // The schemas of answers are the documentation's; tests hold answers to them. JSON.stringify is the faster writer.
   app.setSerializerCompiler(() => data => JSON.stringify(data))
-  app.addHook('onSend', async (_request, reply) => {
-    reply.header('x-content-type-options', 'nosniff')
-  })
+  addSecurityHeaders(app, securityHeaders)
   endConnectionsOnClose(app)
   readIntegers(app)
 

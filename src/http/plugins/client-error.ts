@@ -2,6 +2,7 @@ import { STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
 import { type ErrorCode, XnordError } from '../../errors.ts'
 import { newRequestId, problemStyle } from './errors.ts'
+import { securityHeaders } from './security-headers.ts'
 
 const codes: Readonly<Record<string, ErrorCode>> = {
   HPE_HEADER_OVERFLOW: 'HEADERS_TOO_LARGE',
@@ -22,6 +23,7 @@ export function answerClientError(error: NodeJS.ErrnoException, socket: Socket):
     `Content-Type: ${problemStyle.contentType}`,
     `Content-Length: ${Buffer.byteLength(body)}`,
     'Connection: close',
+    ...Object.entries(securityHeaders).map(([name, value]) => `${name}: ${value}`),
   ]
   socket.end(`${head.join('\r\n')}\r\n\r\n${body}`, () => {
     if (refusal.code === 'REQUEST_TIMEOUT') socket.destroy()

@@ -6,6 +6,7 @@ import { Comparison, ComparisonAnswer, Prediction, PredictionAnswer } from '../s
 import { InferenceError, Problem, RowError } from '../schemas/problem.ts'
 import { InferRequest, InferResponse, ModelMetadata, ServerMetadata } from '../schemas/v2.ts'
 import { version } from '../version.ts'
+import { addSecurityHeaders, documentHeaders } from './security-headers.ts'
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -57,6 +58,9 @@ export async function addOpenapi(app: FastifyInstance): Promise<void> {
       return { url, schema: body === undefined ? schema : { ...schema, body } }
     },
   })
-  await app.register(swaggerUi, { routePrefix: '/docs', staticCSP: true })
+  await app.register(async docs => {
+    addSecurityHeaders(docs, documentHeaders)
+    await docs.register(swaggerUi, { routePrefix: '/docs' })
+  })
   app.get('/openapi.json', { schema: { hide: true } }, async () => app.swagger())
 }
