@@ -53,7 +53,17 @@ t.test('a sum that may overflow is refused, however small the scale is that foll
   t.doesNotThrow(() => check([...chain.slice(0, 13), { ...head, input: 'sum11' }], constants))
 })
 
-t.test('biases and additions count', async t => {
+t.test('a bias counts, though the sums before it are 0', async t => {
+  const constants = { 'stem.scale': 0, 'stem.bias': -(2 ** 64) }
+  // 2⁶⁴, 2⁴ of them, and 2⁵⁸ or 2⁵⁹ that.
+  t.doesNotThrow(() => check([stem, head], { ...constants, 'logits.scale': 2 ** 58 }))
+  t.throws(() => check([stem, head], { ...constants, 'logits.scale': 2 ** 59 }), {
+    code: 'MODEL_UNSUPPORTED',
+    message: /^logits: its floats may leave/,
+  })
+})
+
+t.test('additions count', async t => {
   const grown = sums(1, 1)
     .concat(head)
     .map(operation => ({ ...operation, input: 'stem' }))

@@ -150,6 +150,18 @@ t.test('packed weights take hardly more than a bit each, two where they are tern
   t.ok(bitsAWeight('ternary') >= 2 && bitsAWeight('ternary') < 2.06)
 })
 
+t.test('packed weights count once for each member that has its own', async t => {
+  const model = unchecked({ height: 4, width: 4, channels: 1, resize: 'stretch' }, 3, head)
+  const weightBytes = (copies: number) => {
+    const sign = { dtype: 'U8', shape: [copies, 1, 2, 2], data: new Uint8Array(4 * copies) } as const
+    const tensors = new Map([...model.tensors, ['logits.sign', sign]])
+    return planModel({ ...model, tensors }, { slots: 1 }).weightBytes
+  }
+  // 4 groups of four bytes for 16 lanes.
+  t.equal(weightBytes(1), 256)
+  t.equal(weightBytes(3), 768)
+})
+
 t.test('a batch of a network of seven layers needs less than 2 MB', async t => {
   const { slotBytes, maxRows } = planModel(vggSmall('binary'), { slots: 1 })
   t.ok(maxRows >= 16)
