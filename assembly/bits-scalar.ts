@@ -44,8 +44,12 @@ export function scalarDistances(
       end += inputLine
     }
   }
-  const distances = i32x4.splat(<i32>d0)
-  return i32x4.replace_lane(
-    i32x4.replace_lane(i32x4.replace_lane(distances, 1, <i32>d1), 2, <i32>d2), 3, <i32>d3,
-  )
+  return fourSums(d0, d1, d2, d3)
+}
+
+// @ts-ignore: decorator
+@inline
+export function fourSums(a: i64, b: i64, c: i64, d: i64): v128 {
+  const sums = i32x4.splat(<i32>a)
+  return i32x4.replace_lane(i32x4.replace_lane(i32x4.replace_lane(sums, 1, <i32>b), 2, <i32>c), 3, <i32>d)
 }

@@ -156,9 +156,10 @@ export function simdDistances(
   return i32x4.add(i32x4.shl(sums, 2), across(weigh(ones0, twos0, fours0), weigh(ones1, twos1, fours1)))
 }
 
+/** Of a word and two channels, 1 where it is −1. */
 // @ts-ignore: decorator
 @inline
-function product(a: v128, w: usize, masked: bool, lanes: usize): v128 {
+export function product(a: v128, w: usize, masked: bool, lanes: usize): v128 {
   const x = v128.xor(a, v128.load(w))
   return masked ? v128.and(x, v128.load(w + lanes * 8)) : x
 }

@@ -1,3 +1,4 @@
+import { mixedDistances } from './bits-mixed'
 import { scalarDistances } from './bits-scalar'
 import { simdDistances } from './bits-simd'
 import { storeFloats } from './output'
@@ -15,23 +16,30 @@ import * as Step from './step'
 /** How the channels of a block lie, for one word of a window: [sign, then mask where masked][lanes] words. */
 const CHANNEL_BYTES: usize = 8
 
-/**
- * Words are counted in 64-bit registers, but where each channel has masks of its own: there vectors need the fewer
- * operations.
- */
+/** Where a word of a window is compared and counted: see the files of the same names. */
+const SCALAR: u32 = 0
+const MIXED: u32 = 1
+const SIMD: u32 = 2
+
+/** From so many words on, adders save more than weighing at the end what is left in them takes. */
+const LONG_WINDOW: usize = 32
+
+/** Bits are counted in 64-bit registers; where there are many words, or masks of each channel, vectors add them first. */
 export function scalarBits(step: usize, slot: usize, rows: usize): void {
   const channels = Step.channels(step)
+  const long = Step.lines(step) * Step.run(step) >= LONG_WINDOW
   for (let channel: usize = 0; channel < channels; channel += 16) {
     const wide = Step.blockLanes(step, channel & ~31) == 32
     if (!Step.masked(step)) {
-      if (wide) scalarBinary32(step, slot, rows, channel)
-      else scalarBinary16(step, slot, rows, channel)
+      if (!wide) scalarBinary16(step, slot, rows, channel)
+      else if (long) mixedBinary32(step, slot, rows, channel)
+      else scalarBinary32(step, slot, rows, channel)
     } else if (sharesMasks(step, channel)) {
       if (wide) scalarShared32(step, slot, rows, channel)
       else scalarShared16(step, slot, rows, channel)
     } else {
-      if (wide) simdMasked32(step, slot, rows, channel)
-      else simdMasked16(step, slot, rows, channel)
+      if (wide) mixedMasked32(step, slot, rows, channel)
+      else mixedMasked16(step, slot, rows, channel)
     }
   }
 }
@@ -75,41 +83,53 @@ function sharesMasks(step: usize, channel: usize): bool {
 // Each of these is compiled on its own, so that its strides are constants.
 
 function scalarBinary16(step: usize, slot: usize, rows: usize, channel: usize): void {
-  sixteenChannels(step, slot, rows, channel, false, false, 16)
+  sixteenChannels(step, slot, rows, channel, SCALAR, false, 16)
 }
 
 function scalarBinary32(step: usize, slot: usize, rows: usize, channel: usize): void {
-  sixteenChannels(step, slot, rows, channel, false, false, 32)
+  sixteenChannels(step, slot, rows, channel, SCALAR, false, 32)
 }
 
 function scalarShared16(step: usize, slot: usize, rows: usize, channel: usize): void {
-  sixteenChannels(step, slot, rows, channel, false, true, 16)
+  sixteenChannels(step, slot, rows, channel, SCALAR, true, 16)
 }
 
 function scalarShared32(step: usize, slot: usize, rows: usize, channel: usize): void {
-  sixteenChannels(step, slot, rows, channel, false, true, 32)
+  sixteenChannels(step, slot, rows, channel, SCALAR, true, 32)
+}
+
+function mixedBinary32(step: usize, slot: usize, rows: usize, channel: usize): void {
+  sixteenChannels(step, slot, rows, channel, MIXED, false, 32)
+}
+
+function mixedMasked16(step: usize, slot: usize, rows: usize, channel: usize): void {
+  sixteenChannels(step, slot, rows, channel, MIXED, true, 16)
+}
+
+function mixedMasked32(step: usize, slot: usize, rows: usize, channel: usize): void {
+  sixteenChannels(step, slot, rows, channel, MIXED, true, 32)
 }
 
 function simdBinary16(step: usize, slot: usize, rows: usize, channel: usize): void {
-  sixteenChannels(step, slot, rows, channel, true, false, 16)
+  sixteenChannels(step, slot, rows, channel, SIMD, false, 16)
 }
 
 function simdBinary32(step: usize, slot: usize, rows: usize, channel: usize): void {
-  sixteenChannels(step, slot, rows, channel, true, false, 32)
+  sixteenChannels(step, slot, rows, channel, SIMD, false, 32)
 }
 
 function simdMasked16(step: usize, slot: usize, rows: usize, channel: usize): void {
-  sixteenChannels(step, slot, rows, channel, true, true, 16)
+  sixteenChannels(step, slot, rows, channel, SIMD, true, 16)
 }
 
 function simdMasked32(step: usize, slot: usize, rows: usize, channel: usize): void {
-  sixteenChannels(step, slot, rows, channel, true, true, 32)
+  sixteenChannels(step, slot, rows, channel, SIMD, true, 32)
 }
 
 // @ts-ignore: decorator
 @inline
 function sixteenChannels(
-  step: usize, slot: usize, rows: usize, channel: usize, simd: bool, masked: bool, lanes: usize,
+  step: usize, slot: usize, rows: usize, channel: usize, counter: u32, masked: bool, lanes: usize,
 ): void {
   const block = channel & ~31
   const lines = Step.lines(step)
@@ -141,7 +161,7 @@ function sixteenChannels(
           for (let left = windows; ; ) {
             const distances = sumPlanes(
               window, w, planes, shifts, planeBytes * lanes,
-              lines, run, inputLine, simd, masked, lanes,
+              lines, run, inputLine, counter, masked, lanes,
             )
             if (floats) {
               const at = channel * 4 + tile
@@ -169,13 +189,18 @@ function sixteenChannels(
 @inline
 function sumPlanes(
   window: usize, weights: usize, planes: usize, shifts: u32, planeBytes: usize,
-  lines: usize, run: usize, inputLine: usize, simd: bool, masked: bool, lanes: usize,
+  lines: usize, run: usize, inputLine: usize, counter: u32, masked: bool, lanes: usize,
 ): v128 {
   let sums = i32x4.splat(0)
   while (true) {
-    const distances = simd
-      ? simdDistances(window, weights, lines, run, inputLine, masked, lanes)
-      : scalarDistances(window, weights, lines, run, inputLine, masked, lanes)
+    let distances: v128
+    if (counter == SIMD) {
+      distances = simdDistances(window, weights, lines, run, inputLine, masked, lanes)
+    } else if (counter == MIXED) {
+      distances = mixedDistances(window, weights, lines, run, inputLine, masked, lanes)
+    } else {
+      distances = scalarDistances(window, weights, lines, run, inputLine, masked, lanes)
+    }
     sums = i32x4.add(sums, distances)
     if (--planes == 0) break
     weights += planeBytes
