@@ -123,7 +123,8 @@ class Sketch {
   draw(): ModelSketch {
     const random = this.#random
     for (let depth = random.integer(0, 7); depth > 0; depth--) {
-      const operation = this.#hidden(`hidden${this.#operations.length}`, this.#source())
+      const name = `hidden${this.#operations.length}`
+      const operation = (random.chance(0.4) && this.#residual(name)) || this.#hidden(name, this.#source())
       if (operation) this.#add(operation)
     }
     this.#add(this.#head())
@@ -144,20 +145,16 @@ class Sketch {
   }
 
   #hidden(name: string, input: string): Operation | null {
-    const random = this.#random
     const source = this.#values.get(input)!
-    if (source.type === 'floats') return this.#onFloats(name, input, source)
-    if (random.chance(0.4)) {
-      const residual = this.#residual(name, input, source)
-      if (residual) return residual
-    }
-    return this.#weighted(name, input, source)
+    return source.type === 'floats'
+      ? this.#onFloats(name, input, source)
+      : this.#weighted(name, input, source)
   }
 
   #onFloats(name: string, input: string, source: ValueType): Operation | null {
     const random = this.#random
-    if (random.chance(0.6)) return { op: 'sign', name, input }
-    if (random.chance(0.6)) {
+    if (random.chance(0.5)) return { op: 'sign', name, input }
+    if (random.chance(0.5)) {
       const sizes = [1, 2, 3, 4, 8].filter(size => source.height % size === 0 && source.width % size === 0)
       return { op: 'average_pool', name, input, size: random.choice(sizes) }
     }
@@ -168,52 +165,49 @@ class Sketch {
       ...randomWeights(random, 7),
       output: 'floats',
     })
-    return this.#withAddend(costOf(sum, source) <= BUDGET ? sum : { ...sum, out: 1 }, source)
+    return costOf(sum, source) <= BUDGET ? sum : { ...sum, out: 1 }
   }
 
-  /** A convolution whose output has the shape of floats that are there already, which it adds. */
-  #residual(name: string, input: string, source: ValueType): Operation | null {
+  /** A sum over some value, of the shape of floats that are there already, which it adds; null where nothing fits. */
+  #residual(name: string): Conv2d | Linear | null {
     const random = this.#random
-    const kernel = random.choice([1, 3, 5])
-    const padding = (kernel - 1) / 2
-    const fitting = [...this.#values].filter(([, { type, height, width, channels }]) => {
-      const taps = kernel ** 2 * source.channels
-      const same = type === 'floats' && height === source.height && width === source.width
-      return same && height * width * channels * taps <= BUDGET
+    const kernel = random.choice([1, 3, 5, 7])
+    const values = [...this.#values]
+    const pairs = values.flatMap(addend => values.map(source => [addend, source] as const))
+    const sums = pairs.flatMap(([[add, addend], [input, source]]): (Conv2d | Linear)[] => {
+      const { type, height, width, channels: out } = addend
+      if (type !== 'floats') return []
+      const common = { name, input, out, output: 'floats', add } as const
+      const isSame = source.type !== 'floats' && source.height === height && source.width === width
+      return [
+        ...(height * width === 1 ? [linear(common)] : []),
+        ...(isSame ? [conv2d({ ...common, kernel, padding: (kernel - 1) / 2 })] : []),
+      ].filter(sum => costOf(sum, source) <= BUDGET)
     })
-    if (fitting.length === 0) return null
-    const [add, { channels: out }] = random.choice(fitting)
-    const operation = conv2d({ name, input, out, kernel, padding, output: 'floats', add })
-    return { ...operation, ...this.#weightsFor(operation, source) }
+    if (sums.length === 0) return null
+    const windows = sums.filter(({ op }) => op === 'conv2d')
+    const sum = random.choice(windows.length > 0 && random.chance(0.8) ? windows : sums)
+    return { ...sum, ...this.#weightsFor(sum, this.#values.get(sum.input)!) }
   }
 
   #weighted(name: string, input: string, source: ValueType): Operation | null {
     const random = this.#random
+    const isLinear = random.chance(0.25)
+    const wanted = random.choice([1, 1, 2, 3, 4, 5, 6, 7])
     for (let attempt = 0; attempt < 50; attempt++) {
       const out = random.chance(0.7) ? random.choice(WIDTHS) : random.integer(1, 130)
       const common = { name, input, out, output: random.chance(0.35) ? 'floats' : 'bits' } as const
-      if (random.chance(0.25)) {
-        const sum = linear(common)
-        if (costOf(sum, source) > BUDGET) continue
-        return this.#withAddend({ ...sum, ...this.#weightsFor(sum, source) }, source)
-      }
-      const kernel = random.integer(1, 7)
       const pool = common.output === 'bits' && random.chance(0.5) ? 2 : 1
-      const stride = random.choice([1, 1, 1, 2, 3, 4])
-      const padding = random.chance(0.5) ? 0 : random.integer(0, kernel - 1)
-      const sum = conv2d({ ...common, kernel, stride, padding, pool })
-      if (costOf(sum, source) > BUDGET) continue
-      return this.#withAddend({ ...sum, ...this.#weightsFor(sum, source) }, source)
+      // What keeps the size of the image can be added to later.
+      const keepsSize = random.chance(0.4)
+      const stride = keepsSize ? 1 : random.choice([1, 1, 1, 2, 3, 4])
+      // Large windows fit the budget seldom, and would hardly come up if another draw were as good.
+      const kernel = attempt < 25 ? wanted : random.integer(1, wanted)
+      const padding = keepsSize ? kernel >> 1 : random.chance(0.5) ? 0 : random.integer(0, kernel - 1)
+      const sum = isLinear ? linear(common) : conv2d({ ...common, kernel, stride, padding, pool })
+      if (costOf(sum, source) <= BUDGET) return { ...sum, ...this.#weightsFor(sum, source) }
     }
     return null
-  }
-
-  #withAddend<W extends Conv2d | Linear>(operation: W, source: ValueType): W {
-    const output = outputOf(operation, source)
-    if (output.type !== 'floats' || this.#random.chance(0.5)) return operation
-    const shape = ({ type, height, width, channels }: ValueType) => [type, height, width, channels].join()
-    const fitting = [...this.#values].filter(([, value]) => shape(value) === shape(output))
-    return fitting.length === 0 ? operation : { ...operation, add: this.#random.choice(fitting)[0] }
   }
 
   #weightsFor(operation: Conv2d | Linear, source: ValueType): Pick<Linear, 'weights' | 'shifts'> {
