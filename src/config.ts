@@ -131,6 +131,19 @@ export const settings = {
     default: 2 ** 24,
     meaning: 'Pixels (width × height) of one image, as its header states them.',
   }),
+  maxConnections: integer({
+    variable: 'XNORD_MAX_CONNECTIONS',
+    range: [1, 2 ** 20],
+    default: 4096,
+    meaning: 'Connections open at one time. What comes beyond is closed at once.',
+  }),
+  keepAliveSeconds: seconds({
+    variable: 'XNORD_KEEP_ALIVE_SECONDS',
+    range: [1, 3600],
+    default: 72,
+    meaning:
+      'Seconds that a connection without a request is kept. Behind a load balancer: more than it keeps its own.',
+  }),
   requestSeconds: seconds({
     variable: 'XNORD_REQUEST_SECONDS',
     range: [1, 3600],

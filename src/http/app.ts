@@ -7,12 +7,14 @@ import { HeldBytes } from './held-bytes.ts'
 import type { Metrics } from './metrics.ts'
 import { answerClientError } from './plugins/client-error.ts'
 import { endConnectionsOnClose } from './plugins/closing.ts'
+import { limitConnections } from './plugins/connections.ts'
 import { answerErrors, inferenceStyle, newRequestId, problemStyle, sendError } from './plugins/errors.ts'
 import { readIntegers } from './plugins/integers.ts'
 import { createKeyHooks } from './plugins/keys.ts'
 import { collectMethods } from './plugins/methods.ts'
 import { addOpenapi } from './plugins/openapi.ts'
 import { page } from './plugins/page.ts'
+import { boundRestOfBody } from './plugins/rest-of-body.ts'
 import { addSecurityHeaders, securityHeaders } from './plugins/security-headers.ts'
 import { classifyRoutes } from './routes/classify.ts'
 import { metricsRoute } from './routes/metrics.ts'
@@ -54,6 +56,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
     genReqId: newRequestId,
     bodyLimit: config.maxBodyBytes,
     ...timeouts(config.requestSeconds),
+    keepAliveTimeout: config.keepAliveSeconds * 1000,
     // What still arrives on open connections while the server closes is answered as ever; serving refuses what it cannot take.
     return503OnClosing: false,
     routerOptions: { maxParamLength: 256, ignoreTrailingSlash: true },
@@ -71,6 +74,8 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   // The schemas of answers are the documentation's; tests hold answers to them. JSON.stringify is the faster writer.
   app.setSerializerCompiler(() => data => JSON.stringify(data))
   addSecurityHeaders(app, securityHeaders)
+  limitConnections(app, config.maxConnections, metrics)
+  boundRestOfBody(app)
   endConnectionsOnClose(app)
   readIntegers(app)
 

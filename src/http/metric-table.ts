@@ -49,6 +49,11 @@ export const metricTable = {
     help: 'Requests refused while they arrived, since XNORD_MAX_HELD_BYTES was reached.',
     labels: [],
   },
+  refused_connections_total: {
+    type: 'counter',
+    help: 'Connections closed at once, since XNORD_MAX_CONNECTIONS was reached.',
+    labels: [],
+  },
   compared_rows_total: {
     type: 'counter',
     help: 'Rows answered by the discrete network and the baseline both, by whether their first classes are the same.',

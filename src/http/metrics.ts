@@ -52,6 +52,7 @@ export interface Metrics {
   encoded(model: ServedModel, seconds: number): void
   compared(model: ServedModel, same: boolean): void
   uploadRefused(): void
+  connectionRefused(): void
   readonly contentType: string
   /** The text that Prometheus scrapes. */
   render(): Promise<string>
@@ -80,6 +81,7 @@ export function createMetrics(): Metrics {
   const rowErrors = counter('row_errors_total')
   const rejections = counter('rejections_total')
   const refusedUploads = counter('refused_uploads_total')
+  const refusedConnections = counter('refused_connections_total')
   const comparedRows = counter('compared_rows_total')
   const batches = counter('batches_total')
   const batchRows = histogram('batch_rows')
@@ -181,6 +183,9 @@ export function createMetrics(): Metrics {
     },
     uploadRefused() {
       refusedUploads.inc()
+    },
+    connectionRefused() {
+      refusedConnections.inc()
     },
     contentType: registry.contentType,
     render: () => registry.metrics(),

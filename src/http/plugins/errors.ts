@@ -62,7 +62,8 @@ export function sendError(
   reply.code(error.status).type(style.contentType)
   if (error.status === 503) reply.header('retry-after', Math.max(1, Math.ceil(error.retryAfter ?? 1)))
   const shown = new XnordError(error.code, forCaller(error.data, request, error.cause).detail)
-  return reply.send(JSON.stringify({ ...style.write(shown, request.id), ...more }))
+  // As bytes: to a text Fastify would add a charset, which JSON does not have, and which clients do not look for.
+  return reply.send(Buffer.from(JSON.stringify({ ...style.write(shown, request.id), ...more })))
 }
 
 /** Messages of unforeseen errors may tell of paths and code: they go to the log, and the caller learns where. */
@@ -72,10 +73,7 @@ export function forCaller({ code, detail }: ErrorData, request: FastifyRequest, 
   return { code, detail: `The log tells more under the request's id, ${request.id}.` }
 }
 
-/**
- * An answer may come before the body has been read. The rest of it is thrown away as it arrives, until the server's
- * request timeout: with the socket closed at once, many clients would meet a reset instead of the answer.
- */
+/** An answer may come before the body has been read: the rest is thrown away as it arrives, see rest-of-body.ts. */
 function discardRest(request: FastifyRequest): void {
   if (request.raw.readableEnded) return
   request.raw.unpipe()
