@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import t from 'tap'
 import type { Model, ModelContent } from '../../src/engine/format.ts'
 import type { InputSpec, Operation, WeightKind } from '../../src/engine/graph.ts'
-import { STEP_BYTES, type StepField, stepFields } from '../../src/engine/kernels/step.ts'
+import { STEP_BYTES, type StepField, stepFields, stepKinds } from '../../src/engine/kernels/step.ts'
 import { fillArena, type Plan, planModel, stepAddress } from '../../src/engine/plan.ts'
 import { randomModel } from '../random-graph.ts'
 import { conv2d, fillSketch, linear, Random, randomTensors } from '../random-model.ts'
@@ -212,8 +212,16 @@ t.test('all that kernels are told lies where it may', async t => {
         assert.equal(plan.slotBytes % 64, 0)
         assert.equal(plan.slotsAddress % 64, 0)
         const pixelsEnd = plan.pixelsOffset + maxRows * plan.rowBytes
-        for (const { offset, row } of plan.outputs) {
+        for (const { type, channels, offset, border, row, line, pixel } of plan.outputs) {
           assert.ok(offset >= pixelsEnd && offset + maxRows * row + 64 <= plan.slotBytes)
+          assert.equal(offset % 64, 0)
+          const alignment = type === 'floats' ? 64 : channels <= 16 ? 2 : channels <= 32 ? 4 : 8
+          for (const stride of [row, line, pixel]) assert.equal(stride % alignment, 0)
+          if (type === 'floats') assert.equal(border, 0)
+        }
+        const lines = stepsOf(plan, arena, 0, 'lines')
+        for (const [step, kind] of stepsOf(plan, arena, 0, 'kind').entries()) {
+          if (kind === stepKinds.linear) assert.equal(lines[step], 1)
         }
         for (let member = 0; member < plan.members; member++) {
           for (const table of ['weights', 'limits', 'totals', 'scales', 'biases'] as const) {

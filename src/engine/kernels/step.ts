@@ -20,6 +20,11 @@
  * floats   [block][line][float of the run][L] float32
  * ```
  *
+ * What kernels may rely on: the arena and, in it, slots, tables of limits, totals, scales and biases, and weights of a
+ * block begin at multiples of 64 bytes, and so does each L-fold group of weights, of 64 bytes or a multiple. A pixel of
+ * floats begins at a multiple of 64 bytes, one of bits at a multiple of its 2, 4 or 8 bytes (words are read from there,
+ * so mostly unaligned), and one of pixels anywhere. Tables of steps begin at multiples of 128.
+ *
  * One kernel position is `lines` runs of `run` elements, `inputLine` bytes apart: the k lines of a convolution's
  * window, or all of a value for `linear`. A run is read in whole words (bits) or groups of four bytes (pixels), so up
  * to 7 bytes beyond its end, which every value has room for; what lies there meets masks or weights of 0.
@@ -92,7 +97,8 @@ export type Step = Readonly<Record<StepField, number>>
  * ```
  * image         copies rows of pixels into a value with a border; `inputLine` bytes a line
  * pixels, bits  sums over windows of such values
- * linear        sums of floats, one after the other in the order of the run, from +0; one rounding an addition
+ * linear        sums of floats, one after the other in the order of the run, from +0; one rounding an addition; one line
+ *               always, since floats have no border
  * sign          floats to bits; the input's pixels lie `inputStepX` and its lines `inputStepY` bytes apart
  * averagePool   means of floats over windows of lines × run pixels, in that order from +0; one division at the end;
  *               pixels of a window lie `inputStepX / run` bytes apart
