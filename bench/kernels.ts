@@ -57,7 +57,7 @@ const unknown = names.filter(name => networks.every(network => network.name !== 
 if (unknown.length > 0) throw new Error(`--networks: there is no ${unknown.join()}`)
 
 const backends = await present(options.backends.split(','))
-const peak = await PeakMeter.open()
+const peak = await PeakMeter.open(backends.map(({ name }) => name))
 process.on('exit', () => peak.close())
 const cpu = readCpu()
 const bench: Bench = {
@@ -80,7 +80,7 @@ await peak.measure()
 const interruptionsPerSecond =
   (1000 * (interruptions() - start.interruptions)) / (performance.now() - start.milliseconds)
 
-writeFileSync(join(options.out, 'benchmarks.svg'), plot(contests))
+writeFileSync(join(options.out, 'benchmarks.svg'), plot(contests, rounds.rounds))
 const page = `${[
   introduction(),
   '![Times as fast as float32 in ONNX Runtime](benchmarks.svg)',

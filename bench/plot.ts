@@ -15,7 +15,7 @@ const groupGap = 34
 const top = 40
 
 /** Times as fast as float32 in ONNX Runtime: each backend, and ONNX Runtime's int8 beside them. */
-export function plot(contests: readonly Contest[]): string {
+export function plot(contests: readonly Contest[], rounds: number): string {
   const groups = contests.map(({ network, rows, opponents, passes }) => ({
     title: `${network.name}, ${rows === 1 ? 'one row' : `${rows} rows a call`}`,
     bars: [
@@ -62,7 +62,7 @@ text { fill: #ddd }
 .theirs { fill: #777 }
 }
 </style>
-<text class="title" x="0" y="16">Times as fast as float32 in ONNX Runtime, one thread, median of n rounds</text>
+<text class="title" x="0" y="16">Times as fast as float32 in ONNX Runtime, one thread, median of ${rounds} rounds</text>
 ${parts.join('\n')}
 </svg>
 `

@@ -11,8 +11,8 @@
 // Three operations for 512 multiplications with addition, of which loads take none of the ports: the bound is
 // 3 / (vector ports) cycles, 1.5 on two ports (Intel) and on four of 256 bits (Zen 4), 0.75 on four of 512 (Zen 5).
 // bench/peak.cpp measures it. With masks, it is 4 masks that stay and 16 signs that are loaded, one for each vpternlogq
-// to overwrite: 24 loads a word, as long as 48 operations on Zen 4, whose bound for vpternlogq is lower, too. Pooled
-// windows are the tile's four, and leave it as one.
+// to overwrite: 24 loads a word, which take Zen 4 as long as the 48 operations. Pooled windows are the tile's four, and
+// leave it as one.
 
 #include <immintrin.h>
 

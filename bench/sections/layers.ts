@@ -119,16 +119,17 @@ export function layersSection({ network, layers }: LayersResult, peak: PeakMeter
   return [
     `## The bound
 
-What a core could do if all words lay in registers, by \`bench/peak.cpp\`, the best median of ${peak.runs} runs among the
-measurements of this page. A word operation is 64 bits that are xored, counted and added: 64 multiply-adds.`,
+What a core could do if all words lay in registers, by \`bench/peak.cpp\`: its fastest sample, of about a millisecond, in
+${peak.runs} runs among the measurements of this page, with whichever number of accumulators gave it. A word operation is 64
+bits that are xored, counted and added: 64 multiply-adds.`,
     peakTable(peak),
     `## Layers of ${network.name}
 
 One row, milliseconds; each step by a call of its own into the kernels, with the share of the backend's peak that its
-word operations reach. The whole is all steps in one call; its share counts the word operations on bits alone, so that
-the first layer, on pixels, is all loss. A ternary word and its mask count as one word operation, and are held to the
-peak of masked words where there is one. Where bits are counted by look-ups, a kernel can pass the peak: a full adder
-lets two words share a count.`,
+word operations reach. The convolutions on bits together are the sum of the medians of those layers. The whole is all
+steps in one call; its share counts the word operations on bits alone, so that the first layer, on pixels, is all loss.
+A ternary word and its mask count as one word operation, and are held to the peak of masked words where there is one.
+Where bits are counted by look-ups, a kernel can pass the peak: a full adder lets two words share a count.`,
     ...measured
       .filter(({ backend }) => backend === fastest.backend)
       .map(({ title, lines }) => `### ${title}\n\n${detailTable(lines)}`),
@@ -145,10 +146,11 @@ function peakFor({ backend, weights }: Layers, { peaks }: PeakMeter): Peak | und
 
 function peakTable({ peaks }: PeakMeter): string {
   return table(
-    ['peak', 'operations', 'G word operations a second', 'G multiply-adds a second'],
-    [...peaks].map(([name, { what, wordOperationsPerSecond }]) => [
+    ['peak', 'operations', 'accumulators', 'G word operations a second', 'G multiply-adds a second'],
+    [...peaks].map(([name, { what, chains, wordOperationsPerSecond }]) => [
       name,
       what,
+      String(chains),
       digits(wordOperationsPerSecond / 1e9),
       digits((64 * wordOperationsPerSecond) / 1e9),
     ]),
