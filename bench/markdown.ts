@@ -23,6 +23,11 @@ export function spread({ median, lower, upper }: Spread, unit = 1): string {
   return `${digits(median * unit)} (${digits(lower * unit)}–${digits(upper * unit)})`
 }
 
+/** Of what takes time, as a difference between times, which noise can hide. */
+export function cost(difference: Spread): string {
+  return difference.lower > 0 ? spread(difference) : '(not resolved)'
+}
+
 export function percent(share: number): string {
   return `${(100 * share).toFixed(1)} %`
 }

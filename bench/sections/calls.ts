@@ -1,10 +1,20 @@
 /** What a call from JavaScript into the kernels costs. */
 
+import { Tensor } from 'onnxruntime-node'
 import { stepAddress } from '../../src/engine/plan.ts'
 import { openArena, openRunner } from '../arena.ts'
 import type { Bench } from '../bench.ts'
-import { spread, table } from '../markdown.ts'
-import { type Contestant, spreadOf, takeTurns } from '../rounds.ts'
+import { cost, spread, table } from '../markdown.ts'
+import type { OnnxGraph } from '../onnx/encode.ts'
+import { openSession } from '../onnx/session.ts'
+import { type Contestant, type RoundsOptions, type Spread, spreadOf, takeTurns } from '../rounds.ts'
+
+/** As little as ONNX Runtime can be asked for: one float, which it gives back. */
+const identity: OnnxGraph = {
+  nodes: [{ op: 'Identity', inputs: ['x'], outputs: ['y'] }],
+  inputs: [{ name: 'x', shape: [1] }],
+  outputs: [{ name: 'y', shape: [1] }],
+}
 
 /** One call for all steps against a call a step, and both against `classify`, which copies pixels and logits, too. */
 export async function measureCalls(bench: Bench): Promise<string> {
@@ -43,18 +53,31 @@ export async function measureCalls(bench: Bench): Promise<string> {
         String(addresses.length),
         backend.name,
         ...measured.map(times => spread(spreadOf(times), 1000)),
-        spread(further),
+        cost(further),
       ])
     }
   }
+  const theirs = await measureIdentity(rounds)
   return `## The price of a call
 
 One row, binary weights, microseconds: all steps of a network in one call from JavaScript, as xnord does it; a call a
 step; and \`slot.classify\`, which copies pixels and logits, too. A further call costs what lies between the first two,
-which networks of milliseconds hide.
+which networks of milliseconds hide: it is not resolved where the lower quartile of the rounds is none above 0.
 
 ${table(
   ['network', 'steps', 'backend', 'one call, µs', 'a call a step, µs', 'classify, µs', 'a further call, ns'],
   rows,
-)}`
+)}
+
+A call of ONNX Runtime, by \`session.run\` on a network that gives back the one float that it takes, costs
+${spread(theirs, 1000)} µs: a part of each of its times on this page, which a small network is mostly made of.`
+}
+
+/** Milliseconds. */
+async function measureIdentity(rounds: RoundsOptions): Promise<Spread> {
+  const session = await openSession(identity)
+  const x = new Tensor('float32', Float32Array.of(1), [1])
+  const [times] = await takeTurns([{ name: 'identity', run: () => session.run({ x }) }], rounds)
+  await session.release()
+  return spreadOf(times)
 }

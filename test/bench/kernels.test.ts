@@ -30,7 +30,10 @@ test('the benchmark writes a page with every section, and a plot', async t => {
   )
   t.match(page, /^\| LeNet \| 1 \| wasm \| [\d.]+×/m)
   t.notMatch(page, /NaN|undefined|Infinity|\[object/)
-  t.match(readFileSync(join(folder, 'benchmarks.svg'), 'utf8'), /<text[^>]*>wasm<\/text>/)
+  t.match(page, /^A call of ONNX Runtime, .*\n[\d.]+ \([\d.]+–[\d.]+\) µs/m)
+  const svg = readFileSync(join(folder, 'benchmarks.svg'), 'utf8')
+  t.match(svg, /<text[^>]*>wasm<\/text>/)
+  t.match(svg, 'one thread, median of 2 rounds<')
 })
 
 test('a network that there is not is named', t => {
