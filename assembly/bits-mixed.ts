@@ -3,11 +3,17 @@
 //   window    [a a]                     a word, broadcast
 //   weights   [s0 s1][s2 s3]…[m0 m1]…   a word of each channel of a block, behind them as many of masks where masked
 //
-// The tile is 1 window × 4 channels: two vectors. Adders bring four words of a line to one, as bits-simd.ts draws it, and
-// what they carry out, of which a bit counts four times, goes lane by lane to `popcnt`. For 512 products 4 exclusive
-// ors, 15 operations in adders, 4 to move two lanes, 2 to count and 2 to add: 27 (31 where masked). These are as many as
-// in bits-simd.ts, but integer units do four of them, there are no tables to load, and no sum overflows, or has to leave
-// the registers.
+// The tile is 1 window × 4 channels: two vectors. Full adders, of five operations each, bring four words of a line to
+// one: a bit of `ones` counts once, of `twos` twice, and only what is carried out of the twos is counted, four times over.
+//
+//   x0 ┐                       x2 ┐
+//   x1 ┼ adder → t ┐           x3 ┼ adder → s ┐
+//   ones           └───────────ones────────────┼ adder → popcount, lane by lane
+//                                         twos ┘
+//
+// For 512 products 4 exclusive ors, 15 operations in adders, 4 to move two lanes, 2 to count and 2 to add: 27, and 31
+// where masked, of which integer units do four. In 64-bit registers alone, bits-scalar.ts, they are 24, and 32, but with
+// 8 loads, or 16, where these need 4, or 8.
 //
 // Words that are left over at the end of a line are counted one by one.
 
