@@ -33,6 +33,16 @@ export class Batcher<Item extends QueueItem> {
     }
   }
 
+  /** Does a task that takes one worker from the batches until it is over. */
+  async occupy(task: () => Promise<void>): Promise<void> {
+    this.#busy++
+    try {
+      await task()
+    } finally {
+      this.#free()
+    }
+  }
+
   /** Resolves when no batch is out; what still waits in the queue leaves first. */
   async idle(): Promise<void> {
     if (this.#busy > 0) await new Promise<void>(resolve => this.#whenIdle.push(resolve))
@@ -44,10 +54,14 @@ export class Batcher<Item extends QueueItem> {
     try {
       await this.#send(batch)
     } finally {
-      this.#busy--
       if (batch.lane.returning) this.#returning--
-      this.wake()
-      if (this.#busy === 0) for (const resolve of this.#whenIdle.splice(0)) resolve()
+      this.#free()
     }
+  }
+
+  #free(): void {
+    this.#busy--
+    this.wake()
+    if (this.#busy === 0) for (const resolve of this.#whenIdle.splice(0)) resolve()
   }
 }

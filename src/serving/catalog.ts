@@ -8,7 +8,6 @@ export class Catalog {
   readonly #versions: ReadonlyMap<string, readonly ServedModel[]>
   readonly #defaultModel: string | undefined
 
-  /** @param models at least one */
   constructor(models: readonly ServedModel[], defaultModel: string | undefined) {
     this.models = [...models].sort(byNameAndVersion)
     this.#defaultModel = defaultModel
@@ -48,22 +47,26 @@ export class Catalog {
   }
 
   #nameless(): string {
+    if (this.#versions.size === 0) throw new XnordError('MODEL_UNKNOWN', 'No model is loaded.')
     if (this.#versions.size === 1) return this.models[0].name
     if (this.#defaultModel !== undefined) return this.#defaultModel
     throw new XnordError('MODEL_AMBIGUOUS', `Name one of: ${this.#names()}.`)
   }
 
   #names(): string {
+    if (this.#versions.size === 0) return 'none'
     return [...this.#versions.keys()].join(', ')
   }
 }
 
-function byNameAndVersion(left: ServedModel, right: ServedModel): number {
+type Named = Pick<ServedModel, 'name' | 'version'>
+
+export function byNameAndVersion(left: Named, right: Named): number {
   if (left.name !== right.name) return left.name < right.name ? -1 : 1
   return left.version - right.version
 }
 
 /** A name from a request, short and visible whatever it holds. */
-function quote(name: string): string {
+export function quote(name: string): string {
   return JSON.stringify(name.length > 64 ? `${name.slice(0, 64)}…` : name)
 }

@@ -1,6 +1,7 @@
 import { asXnordError, XnordError } from '../errors.ts'
 import { probeImage } from '../images/probe.ts'
 import { Batcher } from './batcher.ts'
+import type { Holders } from './holders.ts'
 import type { RowBytes, RowReply, RowsReply, RunMessage } from './messages.ts'
 import type { LoadedModel } from './model.ts'
 import type { WorkerPool } from './pool.ts'
@@ -11,6 +12,8 @@ import type { Log, Observer, PredictRequest, RejectionReason, Row, RowAnswer } f
 
 export interface DispatcherOptions {
   readonly pool: Pick<WorkerPool, 'workers' | 'alive' | 'run' | 'decode'>
+  /** Told who computes or will compute with a model. */
+  readonly holders: Holders<LoadedModel>
   readonly queueRows: number
   readonly maxPixels: number
   readonly observer: Observer
@@ -37,6 +40,7 @@ const decodeLane: Lane = { key: 'decode', maxItems: 1, returning: true }
 /** A request's way through queue, batches and workers, and the answers' way back. */
 export class Dispatcher {
   readonly #pool: DispatcherOptions['pool']
+  readonly #holders: Holders<LoadedModel>
   readonly #maxPixels: number
   readonly #observer: Observer
   readonly #log: Log
@@ -49,8 +53,9 @@ export class Dispatcher {
   #inFlight = 0
   #draining = false
 
-  constructor({ pool, queueRows, maxPixels, observer, log }: DispatcherOptions) {
+  constructor({ pool, holders, queueRows, maxPixels, observer, log }: DispatcherOptions) {
     this.#pool = pool
+    this.#holders = holders
     this.#maxPixels = maxPixels
     this.#observer = observer
     this.#log = log
@@ -87,6 +92,7 @@ export class Dispatcher {
     const { admitted, refused } = this.#sort(pending)
     this.#admit(admitted, request)
     this.#pending.add(pending)
+    const letGo = this.#holders.hold(model)
     for (const { row, error } of refused) this.#fail(row, error, row.decoded)
     const unwatch = this.#watch(pending, request)
     this.#batcher.wake()
@@ -94,8 +100,14 @@ export class Dispatcher {
       return await pending.answers
     } finally {
       unwatch()
+      letGo()
       this.#pending.delete(pending)
     }
+  }
+
+  /** Does a task that takes one worker from the batches until it is over. */
+  occupy(task: () => Promise<void>): Promise<void> {
+    return this.#batcher.occupy(task)
   }
 
   /**
@@ -213,6 +225,8 @@ export class Dispatcher {
     const start = performance.now()
     const cost = rows.reduce((sum, row) => sum + row.cost, 0)
     const slot = this.#slots.pop()!
+    // A request may end before its rows' batch comes back.
+    const letGo = this.#holders.hold(rows[0].request.model)
     for (const row of rows) row.queued += start - row.waitingSince
     this.#inFlight += cost
     try {
@@ -225,6 +239,7 @@ export class Dispatcher {
       if (error.code === 'WORKER_LOST') this.#lose(rows, error)
       else for (const row of rows) this.#fail(row, error, row.decoded)
     } finally {
+      letGo()
       this.#inFlight -= cost
       this.#slots.push(slot)
     }

@@ -30,17 +30,13 @@ export interface ModelSpec {
   readonly baseline: SharedArrayBuffer | null
 }
 
-/** Tasks that each worker must do once meet at a barrier, so that no worker gets two of them. */
-export interface EveryWorker {
-  readonly barrier: SharedArrayBuffer
-  readonly workers: number
-}
-
-export interface OpenMessage extends EveryWorker {
+export interface OpenMessage {
   readonly model: ModelSpec
+  /** A slot of the arena that nobody else uses until the reply. */
+  readonly slot: number
 }
 
-export interface ReleaseMessage extends EveryWorker {
+export interface ReleaseMessage {
   readonly model: number
 }
 

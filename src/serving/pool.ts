@@ -1,27 +1,30 @@
 import { extname } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import type { ResourceLimits, Worker } from 'node:worker_threads'
 import { Piscina } from 'piscina'
 import { XnordError } from '../errors.ts'
-import { abandon, createBarrier } from './barrier.ts'
 import type {
   DecodedReply,
   DecodeMessage,
-  EveryWorker,
   Failed,
-  ModelSpec,
+  OpenMessage,
+  ReleaseMessage,
   RowsReply,
   RunMessage,
   UnknownModelReply,
   WorkerData,
   WorkerTasks,
 } from './messages.ts'
-import type { Log } from './types.ts'
+import type { Log, Observer, WorkerLossCause } from './types.ts'
 
 export interface WorkerPoolOptions extends WorkerData {
   readonly workers: number
   readonly log: Log
+  readonly observer: Pick<Observer, 'workerLost'>
   /** The module that each worker runs, another one in tests. */
   readonly entry?: URL
+  /** Of each worker; without it those of V8. */
+  readonly resourceLimits?: ResourceLimits
   /** Called when the last worker has died and none can start: no task will ever be done again. */
   readonly onDead?: ((cause: unknown) => void) | undefined
 }
@@ -31,6 +34,13 @@ const workerEntry = new URL(`./worker${extname(import.meta.url)}`, import.meta.u
 
 /** Longer than any task takes: to end a worker in the middle of an ONNX call aborts the whole process. */
 const never = 2 ** 31 - 1
+
+/** Piscina hands what stands under this symbol to the balancer, and does not send it to the worker. */
+const { queueOptionsSymbol } = Piscina
+
+interface Addressed {
+  readonly [queueOptionsSymbol]?: { readonly thread: number }
+}
 
 interface RunningTask {
   readonly start: number
@@ -42,13 +52,25 @@ export class WorkerPool {
   readonly workers: number
   readonly #piscina: Piscina
   readonly #log: Log
+  readonly #observer: WorkerPoolOptions['observer']
   readonly #running = new Set<RunningTask>()
   #finishedSeconds = 0
   #dead = false
+  #closing = false
 
-  constructor({ workers, backend, maxPixels, log, entry = workerEntry, onDead }: WorkerPoolOptions) {
+  constructor({
+    workers,
+    backend,
+    maxPixels,
+    log,
+    observer,
+    entry = workerEntry,
+    resourceLimits,
+    onDead,
+  }: WorkerPoolOptions) {
     this.workers = workers
     this.#log = log
+    this.#observer = observer
     const workerData: WorkerData = { backend, maxPixels }
     this.#piscina = new Piscina({
       filename: fileURLToPath(entry),
@@ -60,6 +82,16 @@ export class WorkerPool {
       closeTimeout: never,
       recordTiming: false,
       workerData,
+      ...(resourceLimits === undefined ? {} : { resourceLimits }),
+      loadBalancer(task, threads) {
+        const address = (task as unknown as Addressed)[queueOptionsSymbol]
+        // Whoever was addressed may have died meanwhile: the task is good for whoever is free, too.
+        const addressee = address && threads.find(({ id }) => id === address.thread)
+        return addressee ?? threads.find(({ currentUsage }) => currentUsage === 0) ?? null
+      },
+    })
+    this.#piscina.on('workerCreate', ({ id }: { readonly id: number }) => {
+      this.#watch(this.#piscina.threads.find(({ threadId }) => threadId === id)!)
     })
     // A worker died between two tasks, or could not start. Only where none is left is there nobody to go on.
     this.#piscina.on('error', (cause: unknown) => {
@@ -88,64 +120,61 @@ export class WorkerPool {
     return this.#finishedSeconds + milliseconds / 1000
   }
 
-  /**
-   * Opens a model in every worker, each of which replays the model's check vectors. No batch may run on it yet.
-   *
-   * @throws MODEL_CHECK_FAILED, WORKER_LOST; no worker holds the model then
-   */
-  async open(model: ModelSpec): Promise<void> {
-    try {
-      await this.#everywhere('open', { model })
-    } catch (thrown) {
-      // Some workers may have accepted it. One that dies at this moment holds nothing.
-      await this.release(model.id).catch((err: unknown) =>
-        this.#log.error({ err }, 'a model was not released'),
-      )
-      throw thrown
-    }
+  /** The ids of the workers that there are. One that dies is replaced by another one, of another id. */
+  get threads(): readonly number[] {
+    return this.#piscina.threads.map(({ threadId }) => threadId)
   }
 
-  /** Lets every worker forget a model, on which no batch may run any more. */
-  async release(model: number): Promise<void> {
-    await this.#everywhere('release', { model })
+  /**
+   * Opens a model in one worker, which replays the model's check vectors. If it has a task in hand it does both, turn
+   * about wherever that one waits.
+   *
+   * @throws MODEL_CHECK_FAILED, WORKER_LOST
+   */
+  async open(message: OpenMessage, thread: number): Promise<void> {
+    this.#result(await this.#task('open', message, { thread }))
+  }
+
+  /** Lets one worker forget a model, on which it computes no batch any more. */
+  async release(message: ReleaseMessage, thread: number): Promise<void> {
+    this.#result(await this.#task('release', message, { thread }))
   }
 
   /** @throws WORKER_LOST, and what the worker fails with */
   async run(message: RunMessage): Promise<RowsReply | UnknownModelReply> {
-    return this.#result(await this.#task('run', message, [message.bytes]))
+    return this.#result(await this.#task('run', message, { transferList: [message.bytes] }))
   }
 
   /** @throws WORKER_LOST, and what the worker fails with */
   async decode(message: DecodeMessage): Promise<DecodedReply> {
-    return this.#result(await this.#task('decode', message, [message.bytes]))
+    return this.#result(await this.#task('decode', message, { transferList: [message.bytes] }))
   }
 
   /** Ends the workers. No task may be running. */
   async close(): Promise<void> {
+    this.#closing = true
     await this.#piscina.close()
   }
 
-  /** The same task once on each worker; the first failure, when all have replied. */
-  async #everywhere<Name extends 'open' | 'release'>(
-    name: Name,
-    message: Omit<Parameters<WorkerTasks[Name]>[0], keyof EveryWorker>,
-  ): Promise<void> {
-    const barrier = createBarrier()
-    const meeting: EveryWorker = { barrier, workers: this.workers }
-    const tasks = Array.from({ length: this.workers }, async () => {
-      const task = this.#task(name, { ...message, ...meeting } as Parameters<WorkerTasks[Name]>[0], [])
-      // Whoever died will not come: the others are not to wait for it.
-      task.catch(() => abandon(barrier))
-      this.#result(await task)
+  /** Tells when a worker dies, and of what. */
+  #watch(thread: Worker): void {
+    let cause: WorkerLossCause = 'exit'
+    let error: unknown
+    thread.once('error', (thrown: NodeJS.ErrnoException) => {
+      cause = thrown.code === 'ERR_WORKER_OUT_OF_MEMORY' ? 'memory' : 'error'
+      error = thrown
     })
-    const failures = (await Promise.allSettled(tasks)).filter(task => task.status === 'rejected')
-    if (failures.length > 0) throw failures[0].reason
+    thread.once('exit', (exitCode: number) => {
+      if (this.#closing) return
+      this.#log.warn({ cause, exitCode, err: error }, 'a worker was lost, and is replaced')
+      this.#observer.workerLost(cause)
+    })
   }
 
   async #task<Name extends keyof WorkerTasks>(
     name: Name,
     message: Parameters<WorkerTasks[Name]>[0],
-    transferList: ArrayBuffer[],
+    { transferList = [], thread }: { readonly transferList?: ArrayBuffer[]; readonly thread?: number },
   ): Promise<Awaited<ReturnType<WorkerTasks[Name]>>> {
     let lose: (cause: unknown) => void = () => undefined
     const lost = new Promise<never>((_, reject) => {
@@ -155,7 +184,8 @@ export class WorkerPool {
     this.#running.add(task)
     try {
       if (this.#dead) throw new Error('no worker is left')
-      return await Promise.race([this.#piscina.run(message, { name, transferList }), lost])
+      const addressed = thread === undefined ? message : { ...message, [queueOptionsSymbol]: { thread } }
+      return await Promise.race([this.#piscina.run(addressed, { name, transferList }), lost])
     } catch (thrown) {
       // Workers return their errors as data: what is thrown here is the end of a thread.
       throw new XnordError('WORKER_LOST', `The worker died: ${(thrown as Error).message}.`, {

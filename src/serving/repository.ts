@@ -1,6 +1,7 @@
 import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { XnordError } from '../errors.ts'
+import { quote } from './catalog.ts'
 import type { Log } from './types.ts'
 
 /** A version folder of the models folder. */
@@ -28,6 +29,40 @@ export async function findVersions(folder: string, log: Log): Promise<readonly F
     else log.warn({ path }, 'ignored: not the name of a model')
   }
   return found
+}
+
+/**
+ * The versions of one model, ascending. The name is looked up among those that the folder has: it never becomes part of
+ * a path unless it is one of them.
+ *
+ * @throws MODELS_MISSING if the folder cannot be read, MODEL_UNKNOWN
+ */
+export async function findVersionsOf(
+  folder: string,
+  name: string,
+  log: Log,
+): Promise<readonly FoundVersion[]> {
+  const names = await namesIn(folder)
+  if (!namePattern.test(name) || !names.includes(name)) {
+    throw new XnordError('MODEL_UNKNOWN', `The models folder holds no model ${quote(name)}.`)
+  }
+  return versionsOf(name, join(folder, name), log)
+}
+
+/**
+ * What changes when the files of a version do: who they are, how long they are, and when they were written. A file that
+ * is not there is part of it, too.
+ */
+export async function signatureOf({ path }: FoundVersion): Promise<string> {
+  const files = ['model.safetensors', 'baseline.onnx'].map(async file => {
+    try {
+      const { ino, size, mtimeNs } = await stat(join(path, file), { bigint: true })
+      return `${ino}:${size}:${mtimeNs}`
+    } catch (thrown) {
+      return (thrown as NodeJS.ErrnoException).code
+    }
+  })
+  return (await Promise.all(files)).join(' ')
 }
 
 async function namesIn(folder: string): Promise<readonly string[]> {

@@ -1,12 +1,13 @@
-import { asXnordError, XnordError } from '../errors.ts'
-import { announceBackend, type LoadedBackend, loadBackend } from './backend.ts'
-import { Catalog } from './catalog.ts'
+import { XnordError } from '../errors.ts'
+import { announceBackend, loadBackend } from './backend.ts'
 import { Dispatcher } from './dispatcher.ts'
-import { type LoadedModel, loadModel } from './model.ts'
+import { Holders } from './holders.ts'
+import { Library } from './library.ts'
+import type { LoadedModel } from './model.ts'
 import { WorkerPool } from './pool.ts'
-import { findVersions } from './repository.ts'
 import type {
   PredictRequest,
+  RepositoryEntry,
   RowAnswer,
   ServedModel,
   Service,
@@ -24,88 +25,68 @@ const drainLimit = 10_000
  * @throws CONFIGURATION_INVALID (a backend or default model that is not there), MODELS_MISSING (nothing can be served)
  */
 export async function createService(options: ServiceOptions): Promise<Service> {
-  const { models: folder, workers, maxPixels, defaultModel, log, onDead } = options
+  const { models: folder, workers, maxPixels, defaultModel, observer, log, onDead } = options
   const choice = await loadBackend(options.backend)
   announceBackend(choice, workers, log)
   const { backend } = choice
-  const pool = new WorkerPool({ workers, backend, maxPixels, log, onDead })
+  const pool = new WorkerPool({ workers, backend, maxPixels, log, observer, onDead })
+  const holders = new Holders<LoadedModel>()
+  const dispatcher = new Dispatcher({ ...options, pool, holders })
+  const library = new Library({
+    folder,
+    backend: backend.name,
+    defaultModel,
+    pool,
+    occupy: task => dispatcher.occupy(task),
+    holders,
+    observer,
+    log,
+  })
   try {
-    const loaded = await openModels(options, backend, pool)
-    if (loaded.size === 0) {
+    await library.start()
+    const { models } = library.catalog
+    if (models.length === 0) {
       throw new XnordError('MODELS_MISSING', `${folder} holds no model that can be served.`)
     }
-    const catalog = new Catalog([...loaded.keys()], defaultModel)
-    if (defaultModel !== undefined && !catalog.models.some(model => model.name === defaultModel)) {
+    if (defaultModel !== undefined && !models.some(model => model.name === defaultModel)) {
       throw new XnordError(
         'CONFIGURATION_INVALID',
         `The default model is ${JSON.stringify(defaultModel)}, and no model of this name can be served.`,
       )
     }
-    return new LoadedService(options, backend, pool, catalog, loaded)
+    return new LibraryService(backend.name, pool, dispatcher, library)
   } catch (thrown) {
     await pool.close()
     throw thrown
   }
 }
 
-async function openModels(
-  { models: folder, workers, log, observer }: ServiceOptions,
-  backend: LoadedBackend,
-  pool: WorkerPool,
-): Promise<ReadonlyMap<ServedModel, LoadedModel>> {
-  const loaded = new Map<ServedModel, LoadedModel>()
-  // One after the other: the files of all models at once may not fit into memory.
-  for (const found of await findVersions(folder, log)) {
-    const { name: model, version, path } = found
-    try {
-      const candidate = await loadModel(found, backend.name, workers, log)
-      await pool.open(candidate.spec)
-      loaded.set(candidate.served, candidate)
-      observer.loaded(candidate.served)
-      log.info({ model, version, digest: candidate.served.digest }, 'model loaded')
-    } catch (thrown) {
-      const error = asXnordError(thrown)
-      log.error({ model, version, path, code: error.code, err: error }, `model refused: ${error.message}`)
-    }
-  }
-  return loaded
-}
-
-class LoadedService implements Service {
+class LibraryService implements Service {
   readonly backend: Service['backend']
   readonly #pool: WorkerPool
-  readonly #catalog: Catalog
-  readonly #loaded: ReadonlyMap<ServedModel, LoadedModel>
   readonly #dispatcher: Dispatcher
+  readonly #library: Library
   #closed: Promise<void> | null = null
 
-  constructor(
-    options: ServiceOptions,
-    backend: LoadedBackend,
-    pool: WorkerPool,
-    catalog: Catalog,
-    loaded: ReadonlyMap<ServedModel, LoadedModel>,
-  ) {
-    this.backend = backend.name
+  constructor(backend: Service['backend'], pool: WorkerPool, dispatcher: Dispatcher, library: Library) {
+    this.backend = backend
     this.#pool = pool
-    this.#catalog = catalog
-    this.#loaded = loaded
-    this.#dispatcher = new Dispatcher({ ...options, pool })
+    this.#dispatcher = dispatcher
+    this.#library = library
   }
 
   models(): readonly ServedModel[] {
-    return this.#catalog.models
+    return this.#library.catalog.models
   }
 
   find(name?: string, version?: number): ServedModel {
-    return this.#catalog.find(name, version)
+    return this.#library.catalog.find(name, version)
   }
 
   async predict(request: PredictRequest): Promise<readonly RowAnswer[]> {
-    const { model, members, baseline } = request
-    const loaded = this.#loaded.get(model)
-    if (loaded === undefined)
-      throw new XnordError('MODEL_UNKNOWN', `${model.name} is not a model of this service.`)
+    const loaded = this.#library.resolve(request.model)
+    const { served: model } = loaded
+    const { members, baseline } = request
     if (!Number.isInteger(members) || members < 1 || members > model.members) {
       throw new XnordError(
         'MEMBERS_OUT_OF_RANGE',
@@ -115,7 +96,7 @@ class LoadedService implements Service {
     if (baseline && !model.hasBaseline) {
       throw new XnordError('BASELINE_ABSENT', `${model.name} version ${model.version} has no baseline.`)
     }
-    return this.#dispatcher.predict(loaded, request)
+    return this.#dispatcher.predict(loaded, { ...request, model })
   }
 
   state(): ServiceState {
@@ -129,8 +110,26 @@ class LoadedService implements Service {
     }
   }
 
+  index(): Promise<readonly RepositoryEntry[]> {
+    return this.#library.index()
+  }
+
+  load(name: string): Promise<void> {
+    return this.#library.load(name)
+  }
+
+  unload(name: string): Promise<void> {
+    return this.#library.unload(name)
+  }
+
   close(): Promise<void> {
-    this.#closed ??= this.#dispatcher.drain(drainLimit).then(() => this.#pool.close())
+    this.#closed ??= this.#end()
     return this.#closed
+  }
+
+  async #end(): Promise<void> {
+    await this.#dispatcher.drain(drainLimit)
+    await this.#library.close()
+    await this.#pool.close()
   }
 }

@@ -144,6 +144,16 @@ export interface ServiceState {
   readonly busySeconds: number
 }
 
+/** A version as the models folder and the memory hold it. */
+export interface RepositoryEntry {
+  readonly name: string
+  readonly version: number
+  /** READY: it answers, though its folder may hold something newer that is broken, or may be gone. */
+  readonly state: 'READY' | 'LOADING' | 'UNLOADING' | 'UNAVAILABLE'
+  /** Why it is unavailable, or why what is in its folder was refused; empty where all is well. */
+  readonly reason: string
+}
+
 /** The levels of pino that serving uses. */
 export interface Log {
   info(details: object, message: string): void
@@ -173,7 +183,7 @@ export interface ServiceOptions {
 /** Everything that HTTP needs of serving. */
 export interface Service {
   readonly backend: Backend
-  /** Loaded models, by name, then version ascending. */
+  /** Loaded models, by name, then version ascending. There may be none, once they have been unloaded. */
   models(): readonly ServedModel[]
   /**
    * @param name without it: the only model, else the configured default
@@ -182,12 +192,32 @@ export interface Service {
    */
   find(name?: string, version?: number): ServedModel
   /**
-   * One answer a row, in the order of the rows. A bad image fails its own row only.
-   * @throws QUEUE_FULL, REQUEST_TOO_LARGE_FOR_QUEUE, DEADLINE_EXCEEDED, NOT_READY, SHUTTING_DOWN, MEMBERS_OUT_OF_RANGE,
+   * One answer a row, in the order of the rows. A bad image fails its own row only. Where the request's model has been
+   * swapped meanwhile, its successor may answer.
+   * @throws MODEL_UNKNOWN (it was unloaded), QUEUE_FULL, REQUEST_TOO_LARGE_FOR_QUEUE, DEADLINE_EXCEEDED, NOT_READY, SHUTTING_DOWN, MEMBERS_OUT_OF_RANGE,
    *   BASELINE_ABSENT, CLIENT_GONE, WORKER_LOST
    */
   predict(request: PredictRequest): Promise<readonly RowAnswer[]>
   state(): ServiceState
+  /** Every version that the models folder holds, and those that were loaded from it and are there no more; by name, then version. */
+  index(): Promise<readonly RepositoryEntry[]>
+  /**
+   * Makes what is served of a model equal to its folder: loads what is new there, swaps what has changed, forgets what is
+   * gone. What it replaces answers until every worker has verified the successor, and then the successor does, at once;
+   * no request fails by that. A version that is broken leaves the one of the same number in service, and stops no other.
+   * Of several changes at a time each waits for the one before.
+   *
+   * @throws MODEL_UNKNOWN (there is no such folder), SHUTTING_DOWN, WORKER_LOST, and what the first broken version was
+   *   refused with
+   */
+  load(name: string): Promise<void>
+  /**
+   * Takes every version of a model out of service at once; resolves when all that was admitted has been answered, and
+   * workers and memory have let go.
+   *
+   * @throws MODEL_UNKNOWN (none of them is loaded), SHUTTING_DOWN
+   */
+  unload(name: string): Promise<void>
   /** Takes no new rows, answers those it has, then ends the workers. Idempotent. */
   close(): Promise<void>
 }

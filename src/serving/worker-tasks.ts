@@ -2,12 +2,10 @@ import type { Baseline } from '../baseline/baseline.ts'
 import { openBaseline } from '../baseline/baseline.ts'
 import { Network, type NetworkSlot, verifyNetwork } from '../engine/network.ts'
 import { answer } from '../engine/probabilities.ts'
-import { asXnordError, XnordError } from '../errors.ts'
+import { asXnordError, type XnordError } from '../errors.ts'
 import { decodeImage } from '../images/decode.ts'
 import { openKernels } from './backend.ts'
-import { arrive } from './barrier.ts'
 import type {
-  EveryWorker,
   Failed,
   ModelSpec,
   RowBytes,
@@ -19,9 +17,6 @@ import type {
   WorkerTasks,
 } from './messages.ts'
 import type { BaselinePrediction, Prediction } from './types.ts'
-
-/** Milliseconds in which all workers must have come to a task that each does once: far longer than threads take to start. */
-const meetingTimeout = 300_000
 
 /** A model as one worker holds it. */
 interface OpenModel {
@@ -84,9 +79,7 @@ export function createWorkerTasks(data: WorkerData): WorkerTasks {
   return {
     open: message =>
       asData(() => {
-        const place = meet(message)
-        // The workers' slots are theirs while the model is not in use yet.
-        open(message.model, place)
+        open(message.model, message.slot)
         return { kind: 'done' }
       }),
     run: message => asData(() => run(message)),
@@ -99,7 +92,6 @@ export function createWorkerTasks(data: WorkerData): WorkerTasks {
       }),
     release: message =>
       asData(async () => {
-        meet(message)
         const model = models.get(message.model)
         models.delete(message.model)
         // One that could not be opened was reported when it was asked for, and needs no closing.
@@ -110,13 +102,6 @@ export function createWorkerTasks(data: WorkerData): WorkerTasks {
         return { kind: 'done' }
       }),
   }
-}
-
-/** @returns this worker's place, 0..workers − 1, different from all others' */
-function meet({ barrier, workers }: EveryWorker): number {
-  const place = arrive(barrier, workers, meetingTimeout)
-  if (place === null) throw new XnordError('WORKER_LOST', 'Another worker died before this task could begin.')
-  return place
 }
 
 /** Good rows lie in `pixels` behind one another, without gaps where a row failed. */

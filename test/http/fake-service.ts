@@ -83,6 +83,9 @@ export function fakeService({ models = [shapes], answer, state }: FakeOptions = 
       busySeconds: 1.5,
       ...state,
     }),
+    index: async () => models.map(({ name, version }) => ({ name, version, state: 'READY', reason: '' })),
+    load: async () => {},
+    unload: async () => {},
     close: async () => {},
   }
   return { service, requests }

@@ -68,6 +68,22 @@ test('a single worker prepares, too', async t => {
   t.same(out[0].names, ['p1'])
 })
 
+test('a task beside the batches takes one worker from them until it is over, however it ends', async t => {
+  const { batcher, out, admit } = harness(1)
+  let fail: (error: Error) => void = () => undefined
+  const task = batcher.occupy(
+    () =>
+      new Promise((_, reject) => {
+        fail = reject
+      }),
+  )
+  admit(lane('a'), '1')
+  t.equal(out.length, 0)
+  fail(new Error('it failed'))
+  await t.rejects(task, { message: 'it failed' })
+  t.same(out[0].names, ['1'])
+})
+
 test('it is idle when the last batch has returned, and only then', async t => {
   const { batcher, out, admit } = harness(1)
   await batcher.idle()

@@ -71,3 +71,9 @@ test('a hostile name is told shortened and without control characters', async t 
   const name = `\u001b[31m${'x'.repeat(10_000)}`
   t.throws(() => several.find(name, undefined), { message: /^No model "\\u001b\[31mx{59}…" is loaded/ })
 })
+
+test('where nothing is loaded nothing is found, and that is said', async t => {
+  const none = new Catalog([], 'a')
+  t.throws(() => none.find(undefined, undefined), { code: 'MODEL_UNKNOWN', message: /No model is loaded/ })
+  t.throws(() => none.find('a', undefined), { code: 'MODEL_UNKNOWN', message: /there are: none/ })
+})

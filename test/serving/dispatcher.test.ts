@@ -3,6 +3,7 @@ import fc from 'fast-check'
 import { test } from 'tap'
 import { XnordError } from '../../src/errors.ts'
 import { Dispatcher, type DispatcherOptions } from '../../src/serving/dispatcher.ts'
+import { Holders } from '../../src/serving/holders.ts'
 import type {
   DecodedReply,
   DecodeMessage,
@@ -101,7 +102,14 @@ test('the dispatcher', async t => {
     const pool = new HandPool(workers)
     const { observer, observed } = recordingObserver()
     const { log, lines } = recordingLog()
-    const options: DispatcherOptions = { pool, queueRows, maxPixels: 1_000_000, observer, log }
+    const options: DispatcherOptions = {
+      pool,
+      holders: new Holders(),
+      queueRows,
+      maxPixels: 1_000_000,
+      observer,
+      log,
+    }
     const dispatcher = new Dispatcher(options)
     const predict = (rows: readonly Row[], change: Partial<PredictRequest> = {}) =>
       dispatcher.predict(model, { model: model.served, rows, members: 1, baseline: false, ...change })

@@ -2,10 +2,11 @@ import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import type { Worker } from 'node:worker_threads'
 import { test } from 'tap'
-import type { RowsReply, RunMessage } from '../../src/serving/messages.ts'
+import type { ModelSpec, RowsReply, RunMessage } from '../../src/serving/messages.ts'
 import type { LoadedModel } from '../../src/serving/model.ts'
 import { WorkerPool } from '../../src/serving/pool.ts'
-import { backend, loadTiny, recordingLog, tinyLogits, tinyRows } from './tiny.ts'
+import { lethal } from './lethal.ts'
+import { backend, loadTiny, recordingLog, recordingObserver, tinyLogits, tinyRows } from './tiny.ts'
 
 const digit: Uint8Array = readFileSync(new URL('../fixtures/digit.png', import.meta.url))
 
@@ -35,6 +36,10 @@ function longMessage(model: LoadedModel, slot: number): RunMessage {
   return { ...message(model, 0, slot), bytes: Uint8Array.from(digit).buffer, rows }
 }
 
+async function openEverywhere(pool: WorkerPool, model: ModelSpec): Promise<void> {
+  await Promise.all(pool.threads.map((thread, slot) => pool.open({ model, slot }, thread)))
+}
+
 function logitsOf(reply: { readonly kind: string }): readonly number[] {
   const [row] = (reply as RowsReply).rows
   if (!row.ok) throw new Error(row.error.detail)
@@ -43,12 +48,13 @@ function logitsOf(reply: { readonly kind: string }): readonly number[] {
 
 test('two workers', async t => {
   const { log } = recordingLog()
-  const pool = new WorkerPool({ workers: 2, backend: await backend(), maxPixels: 10_000, log })
+  const { observer, observed } = recordingObserver()
+  const pool = new WorkerPool({ workers: 2, backend: await backend(), maxPixels: 10_000, log, observer })
   t.teardown(() => pool.close())
   const model = await loadTiny(t.testdir({}), 2)
 
   await t.test('open a model once each, before it is used', async t => {
-    await pool.open(model.spec)
+    await openEverywhere(pool, model.spec)
     const replies = await Promise.all([pool.run(message(model, 1, 0)), pool.run(message(model, 2, 1))])
     t.same(replies.map(logitsOf), [tinyLogits(1, 1), tinyLogits(2, 1)])
   })
@@ -83,8 +89,8 @@ test('two workers', async t => {
 
   await t.test('forget a model that was released', async t => {
     const other = await loadTiny(t.testdir({}), 2)
-    await pool.open(other.spec)
-    await pool.release(other.spec.id)
+    await openEverywhere(pool, other.spec)
+    for (const thread of pool.threads) await pool.release({ model: other.spec.id }, thread)
     const replies = await Promise.all([pool.run(message(other, 0, 0)), pool.run(message(other, 0, 1))])
     t.same(replies, [{ kind: 'unknown-model' }, { kind: 'unknown-model' }])
   })
@@ -96,7 +102,7 @@ test('two workers', async t => {
       const logits = Float32Array.from(spec.check.logits)
       logits[logits.length - 1] += 1
       const broken = { ...spec, check: { ...spec.check, logits } }
-      await t.rejects(pool.open(broken), {
+      await t.rejects(openEverywhere(pool, broken), {
         code: 'MODEL_CHECK_FAILED',
         message: /member 2, operation logits/,
       })
@@ -135,17 +141,66 @@ test('two workers', async t => {
     t.ok(pool.busySeconds > seconds)
   })
 
-  await t.test('do not wait for one that dies while a model is opened', async t => {
+  await t.test('open a model while they compute', async t => {
     const other = await loadTiny(t.testdir({}), 2)
-    const thread = threads.at(-1)
-    const gone = once(thread!, 'exit')
-    const opening = pool.open(other.spec)
-    thread!.terminate()
+    const [first, second] = await Promise.all([
+      pool.run({ ...longMessage(model, 0), spec: model.spec }),
+      pool.run({ ...longMessage(model, 1), spec: model.spec }),
+      openEverywhere(pool, other.spec),
+    ])
+    for (const reply of [first, second]) {
+      t.ok(reply.kind === 'rows' && reply.rows.length === model.served.maxRows)
+    }
+    const replies = await Promise.all([pool.run(message(other, 1, 0)), pool.run(message(other, 2, 1))])
+    t.same(replies.map(logitsOf), [tinyLogits(1, 1), tinyLogits(2, 1)])
+  })
+
+  await t.test('fail the task of one that dies while it opens a model', async t => {
+    const other = await loadTiny(t.testdir({}), 2)
+    const thread = threads.at(-1)!
+    const gone = once(thread, 'exit')
+    const opening = pool.open({ model: other.spec, slot: 0 }, thread.threadId)
+    thread.terminate()
     await t.rejects(opening, { code: 'WORKER_LOST' })
     await gone
-    await pool.open(other.spec)
+    await openEverywhere(pool, other.spec)
     t.same(logitsOf(await pool.run(message(other, 5, 0))), tinyLogits(5, 1))
   })
+
+  await t.test('leave a task for one that is gone to whoever is free', async t => {
+    const other = await loadTiny(t.testdir({}), 2)
+    await pool.open({ model: other.spec, slot: 0 }, 0)
+    const replies = await Promise.all([pool.run(message(other, 5, 0)), pool.run(message(other, 5, 1))])
+    t.same(replies.map(({ kind }) => kind).sort(), ['rows', 'unknown-model'])
+  })
+
+  await t.test('are reported when they die', async t => {
+    t.same(observed.workersLost, ['exit', 'exit'])
+  })
+})
+
+test('a worker whose heap is exhausted is replaced, and said to have died of that', async t => {
+  const { log } = recordingLog()
+  const { observer, observed } = recordingObserver()
+  const pool = new WorkerPool({
+    workers: 1,
+    backend: await backend(),
+    maxPixels: 10_000,
+    log,
+    observer,
+    entry: new URL('./mortal-worker.ts', import.meta.url),
+    resourceLimits: { maxOldGenerationSizeMb: 64 },
+  })
+  t.teardown(() => pool.close())
+  const model = await loadTiny(t.testdir({}), 1)
+  const [thread] = pool.threads
+  await openEverywhere(pool, model.spec)
+  const deadly = { ...message(model, 0, 0), bytes: lethal('memory', thread).bytes.slice().buffer }
+  await t.rejects(pool.run(deadly), { code: 'WORKER_LOST' })
+  const spec = { ...message(model, 3, 0), spec: model.spec }
+  t.same(logitsOf(await pool.run(spec)), tinyLogits(3, 1))
+  t.same(observed.workersLost, ['memory'])
+  t.notSame(pool.threads, [thread])
 })
 
 test('where no worker can start, no task waits for one, and that is said once', async t => {
@@ -157,13 +212,17 @@ test('where no worker can start, no task waits for one, and that is said once', 
     backend: await backend(),
     maxPixels: 1,
     log,
+    observer: recordingObserver().observer,
     entry,
     onDead: cause => causes.push(cause),
   })
   t.teardown(() => pool.close())
   const model = await loadTiny(t.testdir({}), 1)
   while (pool.alive) await t.rejects(pool.run(message(model, 0, 0)), { code: 'WORKER_LOST', retryAfter: 1 })
-  await t.rejects(pool.open(model.spec), { code: 'WORKER_LOST', message: /no worker is left/ })
+  await t.rejects(pool.open({ model: model.spec, slot: 0 }, 1), {
+    code: 'WORKER_LOST',
+    message: /no worker is left/,
+  })
   t.ok(lines.some(({ level, message }) => level === 'error' && message === 'a worker died'))
   t.equal(causes.length, 1)
 })

@@ -1,7 +1,7 @@
-import { symlinkSync } from 'node:fs'
+import { rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'tap'
-import { findVersions } from '../../src/serving/repository.ts'
+import { findVersions, findVersionsOf, signatureOf } from '../../src/serving/repository.ts'
 import { recordingLog } from './tiny.ts'
 
 const longest = 'm'.repeat(64)
@@ -86,4 +86,41 @@ test('a model without a version is reported', async t => {
 test('an empty folder holds no versions', async t => {
   const { log } = recordingLog()
   t.same(await findVersions(t.testdir({}), log), [])
+})
+
+test('the versions of one model are found without those of the others', async t => {
+  const folder = t.testdir({ a: { 2: {}, 1: {} }, b: { 3: {} } })
+  t.same(await findVersionsOf(folder, 'a', recordingLog().log), [
+    { name: 'a', version: 1, path: join(folder, 'a/1') },
+    { name: 'a', version: 2, path: join(folder, 'a/2') },
+  ])
+})
+
+test('a name that is not one of the folder is no path', async t => {
+  const folder = t.testdir({ models: { a: { 1: {} }, Upper: { 1: {} } }, outside: { 1: {} } })
+  for (const name of ['', '.', '..', '../outside', 'a/1', 'b', 'Upper', 'a\0']) {
+    const find = findVersionsOf(join(folder, 'models'), name, recordingLog().log)
+    await t.rejects(find, { code: 'MODEL_UNKNOWN' }, JSON.stringify(name))
+  }
+})
+
+test('a signature changes with the content, the time and the presence of either file', async t => {
+  const path = t.testdir({ 'model.safetensors': 'one' })
+  const signatures: string[] = []
+  const sign = async () => signatures.push(await signatureOf({ name: 'a', version: 1, path }))
+  await sign()
+  await sign()
+  t.equal(signatures[0], signatures[1])
+  for (const change of [
+    () => writeFileSync(join(path, 'model.safetensors'), 'longer'),
+    () => utimesSync(join(path, 'model.safetensors'), 1, 1),
+    () => writeFileSync(join(path, 'baseline.onnx'), ''),
+    () => rmSync(join(path, 'baseline.onnx')),
+    () => rmSync(join(path, 'model.safetensors')),
+  ]) {
+    change()
+    await sign()
+  }
+  t.equal(new Set(signatures).size, 5)
+  t.equal(signatures[3], signatures[5])
 })

@@ -1,7 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { test } from 'tap'
 import type { ErrorCode } from '../../src/errors.ts'
-import { abandon, createBarrier } from '../../src/serving/barrier.ts'
 import type { RunMessage, WorkerTasks } from '../../src/serving/messages.ts'
 import type { LoadedModel } from '../../src/serving/model.ts'
 import type { Row } from '../../src/serving/types.ts'
@@ -15,14 +14,10 @@ async function worker(): Promise<WorkerTasks> {
   return createWorkerTasks({ backend: await backend(), maxPixels: 10_000 })
 }
 
-function alone() {
-  return { barrier: createBarrier(), workers: 1 }
-}
-
 async function opened(folder: string): Promise<{ tasks: WorkerTasks; model: LoadedModel }> {
   const tasks = await worker()
   const model = await loadTiny(folder, 2)
-  await tasks.open({ model: model.spec, ...alone() })
+  await tasks.open({ model: model.spec, slot: 1 })
   return { tasks, model }
 }
 
@@ -160,20 +155,20 @@ test('the baseline answers the same rows beside the network', async t => {
   t.equal(first.baseline.index, tinyRows[3].bytes[0] - 128 > 2.5 ? 1 : 2)
   const sum = first.baseline.probabilities.reduce((total, probability) => total + probability)
   t.ok(Math.abs(sum - 1) < 1e-12)
-  await tasks.release({ model: model.spec.id, ...alone() })
+  await tasks.release({ model: model.spec.id })
 })
 
 test('a baseline that is no network fails each batch that asks for it, and no other', async t => {
   const tasks = await worker()
   const model = await loadTiny(t.testdir({}), 1)
   const baseline = new SharedArrayBuffer(3)
-  await tasks.open({ model: { ...model.spec, baseline }, ...alone() })
+  await tasks.open({ model: { ...model.spec, baseline }, slot: 0 })
   for (let time = 0; time < 2; time++) {
     const reply = await tasks.run(message(model, [tinyRows[0]], { baseline: true }))
     t.match(reply, { kind: 'failed', error: { code: 'BASELINE_INVALID' } })
   }
   t.same(await logitsOf(tasks, message(model, [tinyRows[0]])), [tinyLogits(0, 1)])
-  t.match(await tasks.release({ model: model.spec.id, ...alone() }), { kind: 'done' })
+  t.match(await tasks.release({ model: model.spec.id }), { kind: 'done' })
 })
 
 test('a model that is not known is asked for, verified when it comes, and known from then on', async t => {
@@ -187,7 +182,7 @@ test('a model that is not known is asked for, verified when it comes, and known 
 
 test('a model that was released is not known any more', async t => {
   const { tasks, model } = await opened(t.testdir({}))
-  t.match(await tasks.release({ model: model.spec.id, ...alone() }), { kind: 'done' })
+  t.match(await tasks.release({ model: model.spec.id }), { kind: 'done' })
   t.match(await tasks.run(message(model, [tinyRows[0]])), { kind: 'unknown-model' })
 })
 
@@ -198,19 +193,9 @@ test('a model whose check vectors are not reproduced is refused with the name of
   digest[1 * 6 * 32 + 2 * 32] ^= 1
   const spec = { ...model.spec, check: { ...model.spec.check, digest } }
   const refusal = { kind: 'failed', error: { code: 'MODEL_CHECK_FAILED', detail: /member 1.*conv3/ } }
-  t.match(await tasks.open({ model: spec, ...alone() }), refusal)
+  t.match(await tasks.open({ model: spec, slot: 0 }), refusal)
   t.match(await tasks.run(message(model, [tinyRows[0]], { spec })), refusal)
   t.match(await tasks.run(message(model, [tinyRows[0]])), { kind: 'unknown-model' })
-})
-
-test('a meeting of workers that one of them will not reach ends for the others', async t => {
-  const tasks = await worker()
-  const model = await loadTiny(t.testdir({}), 1)
-  const barrier = createBarrier()
-  abandon(barrier)
-  const lost = { kind: 'failed', error: { code: 'WORKER_LOST' } }
-  t.match(await tasks.open({ model: model.spec, barrier, workers: 2 }), lost)
-  t.match(await tasks.release({ model: model.spec.id, barrier, workers: 2 }), lost)
 })
 
 test('a bug comes back as data, too, with the place where it happened', async t => {
