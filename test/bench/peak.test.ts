@@ -1,34 +1,15 @@
 import { test } from 'tap'
 import { PeakMeter } from '../../bench/peak.ts'
 import { findCompiler } from '../../scripts/native.ts'
-import type { Backend } from '../../src/engine/kernels/kernels.ts'
-import { XnordError } from '../../src/errors.ts'
-import { loadBackend } from '../../src/serving/backend.ts'
+import { builtAddon } from '../engine/native-addon.ts'
 
-const skip = findCompiler() === null && 'there is no C++ compiler'
-
-/** What the CPU runs of them. */
-async function present(names: readonly Backend[]): Promise<readonly Backend[]> {
-  const there = await Promise.all(
-    names.map(name =>
-      loadBackend(name).then(
-        () => true,
-        (thrown: unknown) => {
-          if (!(thrown instanceof XnordError)) throw thrown
-          return false
-        },
-      ),
-    ),
-  )
-  return names.filter((_, index) => there[index])
-}
+const skip = builtAddon.skip || (findCompiler() === null && 'there is no C++ compiler')
 
 test('every native backend of this machine has a peak, and words with masks have their own', {
   skip,
 }, async t => {
-  const backends = await present(
-    process.arch === 'arm64' ? ['neon'] : ['avx512', 'avx512bw', 'avx2', 'scalar'],
-  )
+  // On ARM plain C++ has none.
+  const backends = builtAddon.load().backends.filter(name => process.arch === 'x64' || name !== 'scalar')
   const meter = await PeakMeter.open(backends)
   t.teardown(() => meter.close())
   await meter.measure()
