@@ -9,6 +9,11 @@ export const errorTable = {
   // The request
   PARAMETER_INVALID: { status: 400, group: 'request', title: 'A query parameter is not valid' },
   CONTENT_TYPE_UNSUPPORTED: { status: 415, group: 'request', title: 'The content type is not supported' },
+  CONTENT_ENCODING_UNSUPPORTED: {
+    status: 415,
+    group: 'request',
+    title: 'The content encoding is not supported',
+  },
   BODY_MALFORMED: { status: 400, group: 'request', title: 'The request body cannot be read' },
   BODY_TOO_LARGE: {
     status: 413,

@@ -1,4 +1,5 @@
 import type { Readable } from 'node:stream'
+import { createBrotliDecompress, createGunzip, createInflate } from 'node:zlib'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { XnordError } from '../errors.ts'
 import type { HttpContext } from './context.ts'
@@ -41,18 +42,77 @@ export function holdBody(
   }
 }
 
-/** @throws BODY_TOO_LARGE, and whatever `take` throws; the rest of the stream is then left to be read */
-export async function readAll(stream: Readable, limit: number, take: Take): Promise<Buffer> {
-  const chunks: Buffer[] = []
-  let length = 0
-  // Left half-read, the stream must live on: it is the socket, and the refusal is to be sent over it.
-  for await (const chunk of stream.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
-    length += chunk.length
-    if (length > limit) throw bodyTooLarge(limit)
-    take(chunk.length)
-    chunks.push(chunk)
+/** By their names in `Content-Encoding` (RFC 9110, 8.4.1); `deflate` is what RFC 1950 calls zlib. */
+const decoders = {
+  gzip: createGunzip,
+  'x-gzip': createGunzip,
+  deflate: createInflate,
+  br: createBrotliDecompress,
+} as const
+
+/**
+ * A body without its `Content-Encoding`. Limit and `take` count what comes out of it, while it does: a few bytes can
+ * become very many.
+ *
+ * @throws CONTENT_ENCODING_UNSUPPORTED, BODY_MALFORMED, and what `readAll` throws
+ */
+export async function readDecoded(
+  { headers, raw }: FastifyRequest,
+  limit: number,
+  take: Take,
+): Promise<Buffer> {
+  const encoding = headers['content-encoding']?.toLowerCase()
+  if (encoding === undefined || encoding === 'identity') return readAll(raw, limit, take)
+  if (!Object.hasOwn(decoders, encoding)) {
+    const known = Object.keys(decoders).join(', ')
+    throw new XnordError('CONTENT_ENCODING_UNSUPPORTED', `One of these is taken: ${known}.`)
   }
-  return Buffer.concat(chunks, length)
+  const decoder = decoders[encoding as keyof typeof decoders]()
+  raw.once('error', error => decoder.destroy(error))
+  raw.pipe(decoder)
+  try {
+    return await readAll(decoder, limit, take)
+  } catch (error) {
+    // Of the decoders: their codes are not ours, and the request's own (a connection that closed) go on.
+    if (error instanceof XnordError || raw.errored !== null) throw error
+    throw new XnordError('BODY_MALFORMED', `The body is not ${encoding}: ${(error as Error).message}.`, {
+      cause: error,
+    })
+  } finally {
+    raw.unpipe(decoder)
+    decoder.destroy()
+  }
+}
+
+/** @throws BODY_TOO_LARGE, BODY_MALFORMED, and whatever `take` throws; the rest of the stream is then left to be read */
+export function readAll(stream: Readable, limit: number, take: Take): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = []
+    let length = 0
+    function refuse(error: unknown): void {
+      // Left half-read, the stream must live on: it may be the socket, over which the refusal is to be sent.
+      stream.off('data', add).pause()
+      reject(error)
+    }
+    function add(chunk: Buffer): void {
+      length += chunk.length
+      try {
+        if (length > limit) throw bodyTooLarge(limit)
+        take(chunk.length)
+        chunks.push(chunk)
+      } catch (error) {
+        refuse(error)
+      }
+    }
+    stream.on('data', add)
+    // Most bodies are one chunk, which needs no copy.
+    stream.once('end', () => resolve(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks, length)))
+    stream.once('error', reject)
+    // Comes after the end, too, when it means nothing any more.
+    const closed = () => reject(new XnordError('BODY_MALFORMED', 'The body is cut short.'))
+    if (stream.destroyed) closed()
+    else stream.once('close', closed)
+  })
 }
 
 /**

@@ -206,7 +206,7 @@ test("where every row failed, the status is the first error's, and the problem l
     url: '/predict',
   })
   t.equal(answer.statusCode, 415)
-  t.equal(answer.headers['content-type'], 'application/problem+json; charset=utf-8')
+  t.equal(answer.headers['content-type'], 'application/problem+json')
   t.match(answer.json(), {
     code: 'IMAGE_FORMAT_UNKNOWN',
     status: 415,

@@ -13,7 +13,8 @@ function infer(payload: object, url = '/v2/models/shapes/infer') {
 test('/v2 describes the server', async t => {
   const { app } = await testApp(t)
   const answer = (await app.inject('/v2')).json()
-  t.match(answer, { name: 'xnord', version: /^\d+\.\d+\.\d+/, extensions: [] })
+  t.match(answer, { name: 'xnord', version: /^\d+\.\d+\.\d+/ })
+  t.strictSame(answer.extensions, ['binary_tensor_data', 'classification', 'bit_packed_tensor_data'])
 })
 
 test('/v2/health/live answers while the process does', async t => {
@@ -195,7 +196,7 @@ test('bad inference requests are refused before serving is asked', async t => {
         ...(payload !== undefined && { payload: payload as object }),
       })
       t.equal(answer.statusCode, status)
-      t.equal(answer.headers['content-type'], 'application/json; charset=utf-8')
+      t.equal(answer.headers['content-type'], 'application/json')
       t.match(answer.json(), { code, error: /./ })
       t.equal(requests.length, 0)
     })
@@ -225,31 +226,6 @@ test('infer says plainly that there is no body, whether one is announced or not'
       code: 'TENSOR_INVALID',
     })
   }
-})
-
-test('infer refuses binary tensors by name', async t => {
-  const { app } = await testApp(t)
-  const answer = await app.inject({
-    ...infer({ inputs: [flat] }),
-    headers: { 'inference-header-content-length': '10' },
-  })
-  t.equal(answer.statusCode, 400)
-  t.match(answer.json(), { code: 'TENSOR_INVALID', error: /binary/ })
-})
-
-test('infer refuses by name what would change the form of its outputs', async t => {
-  const { app, requests } = await testApp(t)
-  const label = (parameters: object) => ({ inputs: [flat], outputs: [{ name: 'label', parameters }] })
-  for (const [name, payload] of [
-    ['binary_data', label({ binary_data: true })],
-    ['classification', label({ classification: 3 })],
-    ['binary_data_output', { inputs: [flat], parameters: { binary_data_output: true } }],
-  ] as const) {
-    const answer = await app.inject(infer(payload))
-    t.equal(answer.statusCode, 400)
-    t.match(answer.json(), { code: 'TENSOR_INVALID', error: new RegExp(`parameter ${name} `) })
-  }
-  t.equal(requests.length, 0)
 })
 
 test('infer takes the same parameters where they ask for nothing', async t => {

@@ -1,27 +1,33 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { XnordError } from '../../errors.ts'
 import type { Prediction, RowAnswer } from '../../serving/types.ts'
-import { holdBody, readAll, type UnreadBody } from '../body.ts'
+import { holdBody, readDecoded, type Take } from '../body.ts'
 import { clientGone } from '../client-gone.ts'
 import type { HttpContext } from '../context.ts'
-import { isNestedDeeper } from '../json-depth.ts'
 import { measure } from '../plugins/measure.ts'
 import { inferenceErrorResponse } from '../schemas/problem.ts'
-import type { InferRequest, InferResponse, ModelPath } from '../schemas/v2.ts'
+import type { InferRequest, ModelPath } from '../schemas/v2.ts'
+import { writeAnswer } from '../v2/answer.ts'
 import { readInput } from '../v2/input.ts'
-import { outputNames, refuseExtensions, writeOutput } from '../v2/outputs.ts'
+import { headerLengthOf, readMessage } from '../v2/message.ts'
+import { askedOutputs } from '../v2/outputs.ts'
 import { modelPaths } from './v2-models.ts'
 
-/** Of JSON: twice what the protocol itself needs. */
-const maxDepth = 16
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** What follows the JSON of an inference request, and what counts further bytes that it needs. */
+    tensorData: { readonly binary: Uint8Array; readonly take: Take } | null
+  }
+}
 
-/** `POST /v2/models/{name}[/versions/{version}]/infer`, with tensors in JSON. */
+/** `POST /v2/models/{name}[/versions/{version}]/infer`, with tensors in JSON or in binary. */
 export async function inferRoutes(app: FastifyInstance, context: HttpContext): Promise<void> {
   const { config, metrics, service } = context
   app.removeAllContentTypeParsers()
-  // The protocol is JSON whatever the content type says, and clients often say nothing.
-  app.addContentTypeParser('*', (_request, stream, done) => done(null, { stream } satisfies UnreadBody))
+  // The body is read later, and says what it is by another header: clients often send no content type at all.
+  app.addContentTypeParser('*', (_request, _stream, done) => done(null, null))
   const parseJson = app.getDefaultJsonParser('error', 'error')
+  app.decorateRequest('tensorData', null)
 
   /** Finds the model first: a body that nobody can answer is not worth its reading. */
   async function findAndRead(
@@ -30,24 +36,28 @@ export async function inferRoutes(app: FastifyInstance, context: HttpContext): P
   ): Promise<void> {
     // What is wrong with them is said by the validation, which comes next.
     if (!request.validateInput(request.params, 'params')) return
-    request.model = service.find(request.params.name, request.params.version)
-    await readJson(request, reply)
-  }
-
-  async function readJson(request: FastifyRequest, reply: FastifyReply): Promise<void> {
+    const model = service.find(request.params.name, request.params.version)
+    request.model = model
     if (request.body === undefined) throw noBody()
-    const { stream } = request.body as UnreadBody
-    const take = holdBody(request, reply, context, config.maxJsonBytes)
-    const bytes = await readAll(stream, config.maxJsonBytes, take)
+    const headerLength = headerLengthOf(request.headers)
+    const limit = headerLength === null ? config.maxJsonBytes : config.maxBodyBytes
+    const take = holdBody(request, reply, context, limit)
+    const bytes = await readDecoded(request, limit, take)
     if (bytes.length === 0) throw noBody()
-    if (isNestedDeeper(bytes, maxDepth)) {
-      throw new XnordError('TENSOR_INVALID', `The JSON is nested more than ${maxDepth} deep.`)
+    const { head, binary } = readMessage(bytes, headerLength, config.maxJsonBytes, model, parse)
+    request.body = head
+    request.tensorData = { binary, take }
+
+    function parse(text: string): unknown {
+      let parsed: unknown
+      let failure: Error | null = null
+      void parseJson(request, text, (error, value) => {
+        failure = error
+        parsed = value
+      })
+      if (failure !== null) throw failure
+      return parsed
     }
-    request.body = await new Promise((resolve, reject) => {
-      void parseJson(request, bytes.toString(), (error, value) =>
-        error === null ? resolve(value) : reject(error),
-      )
-    })
   }
 
   for (const { path, params } of modelPaths) {
@@ -61,7 +71,7 @@ export async function inferRoutes(app: FastifyInstance, context: HttpContext): P
           body: { $ref: 'InferRequest#' },
           response: { 200: { $ref: 'InferResponse#' }, default: inferenceErrorResponse },
         },
-        onRequest: [measure(metrics), refuseBinaryTensors],
+        onRequest: measure(metrics),
         preValidation: findAndRead,
       },
       (request, reply) => infer(request, reply, context),
@@ -73,14 +83,6 @@ function noBody(): XnordError {
   return new XnordError('TENSOR_INVALID', 'The request has no body; a JSON object with `inputs` is expected.')
 }
 
-async function refuseBinaryTensors(request: FastifyRequest): Promise<void> {
-  if (request.headers['inference-header-content-length'] === undefined) return
-  throw new XnordError(
-    'TENSOR_INVALID',
-    'The binary tensor extension is not offered; tensors are taken as JSON.',
-  )
-}
-
 async function infer(
   request: FastifyRequest<{ Params: ModelPath; Body: InferRequest }>,
   reply: FastifyReply,
@@ -88,27 +90,40 @@ async function infer(
 ): Promise<FastifyReply> {
   const { body } = request
   const model = request.model!
-  const names = outputNames(body.outputs)
-  refuseExtensions(body)
-  const rows = readInput(body.inputs[0]!, model, {
+  const { binary, take } = request.tensorData!
+  const outputs = askedOutputs(body)
+  const rows = readInput(body.inputs[0]!, binary, model, {
     maxFileBytes: config.maxFileBytes,
     maxPixelBytes: config.maxJsonBytes,
+    take,
   })
   const members = body.parameters?.members ?? model.defaultMembers
-  const answers = await service.predict({ model, rows, members, baseline: false, signal: clientGone(reply) })
+  const deadline = deadlineOf(body, request.receivedAt)
+  const answers = await service.predict({
+    model,
+    rows,
+    members,
+    baseline: false,
+    signal: clientGone(reply),
+    ...(deadline !== null && { deadline }),
+  })
   const predictions = answers.map(predictionOf)
 
   const started = performance.now()
-  const response: InferResponse = {
-    model_name: model.name,
-    model_version: String(model.version),
-    ...(body.id !== undefined && { id: body.id }),
-    parameters: { digest: model.digest, backend: model.backend },
-    outputs: names.map(name => writeOutput(name, predictions, members, model)),
-  }
-  const text = JSON.stringify(response)
+  const answer = writeAnswer(body.id, outputs, predictions, members, model)
   metrics.encoded(model, (performance.now() - started) / 1000)
-  return reply.type('application/json').send(text)
+  if (answer.headerLength === null) return reply.type('application/json').send(answer.body)
+  return reply
+    .type('application/octet-stream')
+    .header('inference-header-content-length', String(answer.headerLength))
+    .send(answer.body)
+}
+
+/** The earlier one of both parameters, on the clock of `performance.now()`; null where there is none. */
+function deadlineOf({ parameters }: InferRequest, receivedAt: number): number | null {
+  const { deadline = Number.POSITIVE_INFINITY, timeout = 0 } = parameters ?? {}
+  const milliseconds = Math.min(deadline, timeout === 0 ? Number.POSITIVE_INFINITY : timeout / 1000)
+  return milliseconds === Number.POSITIVE_INFINITY ? null : receivedAt + milliseconds
 }
 
 /** A tensor has no place for the error of one row: the first one fails the request. */

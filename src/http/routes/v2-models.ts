@@ -7,6 +7,9 @@ import { outputMetadata } from '../v2/outputs.ts'
 import { version } from '../version.ts'
 import { requireReady } from './v2-health.ts'
 
+/** Beyond the protocol itself, by the names that Triton gives them; the last is our own. docs/http.md describes each. */
+const extensions = ['binary_tensor_data', 'classification', 'bit_packed_tensor_data']
+
 /** `GET /v2`, and `GET /v2/models/{name}[/versions/{version}]` with `/ready`. */
 export async function metadataRoutes(app: FastifyInstance, context: HttpContext): Promise<void> {
   const { service } = context
@@ -20,7 +23,7 @@ export async function metadataRoutes(app: FastifyInstance, context: HttpContext)
         response: { 200: { $ref: 'ServerMetadata#' } },
       },
     },
-    async () => ({ name: 'xnord', version, extensions: [] }),
+    async () => ({ name: 'xnord', version, extensions }),
   )
 
   for (const { path, params } of modelPaths) {

@@ -1,9 +1,11 @@
 import { type Static, Type } from 'typebox'
 
-/** Unknown parameters are allowed by the protocol, and mean nothing here. */
-const Parameters = Type.Object({}, { additionalProperties: true })
+/** Of what the protocol calls parameters; unknown ones are allowed, and mean nothing here. */
+const open = { additionalProperties: true }
 
-const datatype = Type.String({ enum: ['UINT8', 'FP32', 'BYTES'] })
+const hour = 3_600_000
+
+const datatype = Type.String({ enum: ['UINT8', 'FP32', 'BYTES', 'BOOL'] })
 
 export const ServerMetadata = Type.Object(
   { name: Type.String(), version: Type.String(), extensions: Type.Array(Type.String()) },
@@ -39,10 +41,45 @@ const InferInput = Type.Object({
   name: Type.String(),
   datatype: Type.String(),
   shape: Type.Array(Type.Integer({ minimum: 0 }), { maxItems: 8 }),
-  parameters: Type.Optional(Parameters),
-  data: Type.Array(Type.Unknown(), { description: 'Flat, or nested as the shape says.' }),
+  parameters: Type.Optional(
+    Type.Object(
+      {
+        binary_data_size: Type.Optional(
+          Type.Integer({ minimum: 0, description: 'Bytes of it behind the JSON; then `data` is absent.' }),
+        ),
+        bit_packed: Type.Optional(
+          Type.Boolean({ description: 'The binary data have one bit an element: 0 is 0, and 1 is 255.' }),
+        ),
+      },
+      open,
+    ),
+  ),
+  data: Type.Optional(Type.Array(Type.Unknown(), { description: 'Flat, or nested as the shape says.' })),
 })
 export type InferInput = Static<typeof InferInput>
+
+const RequestedOutput = Type.Object({
+  name: Type.String(),
+  parameters: Type.Optional(
+    Type.Object(
+      {
+        binary_data: Type.Optional(
+          Type.Boolean({ description: 'Without it, as `binary_data_output` of the request says.' }),
+        ),
+        classification: Type.Optional(
+          Type.Integer({
+            minimum: 0,
+            description: 'The so many highest values in its place, as `value:index:label`; 0 for the tensor.',
+          }),
+        ),
+        bit_packed: Type.Optional(
+          Type.Boolean({ description: 'Of a binary BOOL output: one bit an element.' }),
+        ),
+      },
+      open,
+    ),
+  ),
+})
 
 export const InferRequest = Type.Object(
   {
@@ -51,21 +88,30 @@ export const InferRequest = Type.Object(
       Type.Object(
         {
           members: Type.Optional(Type.Integer({ minimum: 1, description: 'How many members answer.' })),
+          deadline: Type.Optional(
+            Type.Integer({
+              minimum: 1,
+              maximum: hour,
+              description: 'Milliseconds from the receipt of the request after which nobody waits.',
+            }),
+          ),
+          timeout: Type.Optional(
+            Type.Integer({ minimum: 0, description: 'The same in microseconds; 0 is none.' }),
+          ),
+          binary_data_output: Type.Optional(
+            Type.Boolean({ description: 'All outputs in binary, behind the JSON of the answer.' }),
+          ),
         },
-        { additionalProperties: true },
+        open,
       ),
     ),
     inputs: Type.Array(InferInput, {
       minItems: 1,
       maxItems: 1,
-      description: '`image`: UINT8 [n, height, width, channels], or BYTES [n]: image files in base64.',
+      description:
+        '`image`: UINT8 [n, height, width, channels], or BYTES [n]: image files, in JSON in base64.',
     }),
-    outputs: Type.Optional(
-      Type.Array(Type.Object({ name: Type.String(), parameters: Type.Optional(Parameters) }), {
-        maxItems: 16,
-        description: 'Without them: all.',
-      }),
-    ),
+    outputs: Type.Optional(Type.Array(RequestedOutput, { maxItems: 64, description: 'Without them: all.' })),
   },
   { $id: 'InferRequest' },
 )
@@ -75,7 +121,17 @@ const OutputTensor = Type.Object({
   name: Type.String(),
   datatype,
   shape: Type.Array(Type.Integer({ minimum: 0 })),
-  data: Type.Array(Type.Union([Type.Number(), Type.String()]), { description: 'Flat, in row-major order.' }),
+  parameters: Type.Optional(
+    Type.Object({
+      binary_data_size: Type.Integer({ minimum: 0, description: 'Bytes of it behind the JSON.' }),
+      bit_packed: Type.Optional(Type.Literal(true)),
+    }),
+  ),
+  data: Type.Optional(
+    Type.Array(Type.Union([Type.Number(), Type.String(), Type.Boolean()]), {
+      description: 'Flat, in row-major order.',
+    }),
+  ),
 })
 export type OutputTensor = Static<typeof OutputTensor>
 

@@ -1,49 +1,128 @@
 import { XnordError } from '../../errors.ts'
 import type { Row, ServedModel } from '../../serving/types.ts'
+import type { Take } from '../body.ts'
 import type { InferInput } from '../schemas/v2.ts'
+import { readElements, spreadBits } from './binary.ts'
 
 /** What a tensor may take, whatever it claims. */
 export interface InputLimits {
   /** Of one encoded file. */
   readonly maxFileBytes: number
-  /** Of all pixels: no more than the numbers that a body can hold. */
+  /** Of all pixels in JSON: no more than the numbers that a body can hold. */
   readonly maxPixelBytes: number
+  /** Counts the bytes that bits are spread to. */
+  readonly take: Take
 }
 
 /**
- * The rows of the input tensor `image`.
+ * The rows of the input tensor `image`. Those in binary are views of the body.
  *
- * @throws TENSOR_INVALID, BODY_TOO_LARGE
+ * @param binary what follows the JSON of the request
+ * @throws TENSOR_INVALID, BODY_TOO_LARGE, and what `limits.take` throws
  */
-export function readInput(tensor: InferInput, model: ServedModel, limits: InputLimits): readonly Row[] {
-  if (tensor.name !== 'image') throw invalid(`there is no input ${JSON.stringify(tensor.name)}, only "image"`)
-  switch (tensor.datatype) {
-    case 'UINT8':
-      return readPixels(tensor, model, limits.maxPixelBytes)
-    case 'BYTES':
-      return readFiles(tensor, limits.maxFileBytes)
-    default:
-      throw invalid(`datatype is UINT8 or BYTES, not ${JSON.stringify(tensor.datatype)}`)
+export function readInput(
+  tensor: InferInput,
+  binary: Uint8Array,
+  model: ServedModel,
+  limits: InputLimits,
+): readonly Row[] {
+  const { name, datatype, parameters, data } = tensor
+  if (name !== 'image') throw invalid(`there is no input ${JSON.stringify(name)}, only "image"`)
+  if (datatype !== 'UINT8' && datatype !== 'BYTES')
+    throw invalid(`datatype is UINT8 or BYTES, not ${JSON.stringify(datatype)}`)
+  const size = parameters?.binary_data_size
+  const packed = parameters?.bit_packed === true
+  if (data === undefined && size === undefined) throw noData(parameters)
+  if (data !== undefined && size !== undefined) throw invalid('it has both data and binary_data_size')
+  if ((size ?? 0) !== binary.length) {
+    throw invalid(
+      size === undefined
+        ? `${binary.length} bytes follow the JSON, and no binary_data_size claims them`
+        : `binary_data_size is ${size}, and ${binary.length} bytes follow the JSON`,
+    )
   }
+  if (datatype === 'BYTES') {
+    if (packed) throw invalid('bit_packed is for UINT8')
+    return data === undefined
+      ? readFiles(tensor.shape, readElements(binary, invalid), limits.maxFileBytes)
+      : readFiles(tensor.shape, data.map(decodeBase64), limits.maxFileBytes)
+  }
+  const rows = rowsOf(tensor.shape, model)
+  if (packed) {
+    if (data !== undefined) throw invalid('bit_packed is for binary data')
+    return readBits(binary, rows, model, limits.take)
+  }
+  return data === undefined
+    ? readBytes(binary, rows, model)
+    : readNumbers(data, tensor.shape, limits.maxPixelBytes)
 }
 
-function readPixels({ shape, data }: InferInput, { input }: ServedModel, maxBytes: number): readonly Row[] {
-  const { height, width, channels } = input
-  const [rows = 0, ...rest] = shape
-  if (rows === 0 || rest.length !== 3 || rest[0] !== height || rest[1] !== width || rest[2] !== channels) {
+/** Bytes of one row of pixels. */
+export function rowBytesOf({ input: { height, width, channels } }: ServedModel): number {
+  return height * width * channels
+}
+
+function noData(parameters: object | undefined): XnordError {
+  return invalid(
+    parameters !== undefined && 'shared_memory_region' in parameters
+      ? 'shared memory is not offered'
+      : 'it has neither data nor binary_data_size',
+  )
+}
+
+function rowsOf(shape: readonly number[], { input: { height, width, channels } }: ServedModel): number {
+  const rows = shape[0]
+  if (
+    rows === undefined ||
+    rows === 0 ||
+    shape.length !== 4 ||
+    shape[1] !== height ||
+    shape[2] !== width ||
+    shape[3] !== channels
+  ) {
     throw invalid(
       `the shape is [n, ${height}, ${width}, ${channels}] with n from 1, not [${shape.join(', ')}]`,
     )
   }
-  const rowBytes = height * width * channels
-  // Checked before anything is allocated: the shape is only a claim.
-  if (rows * rowBytes > maxBytes)
-    throw invalid(`the shape claims ${rows * rowBytes} bytes; at most ${maxBytes} fit`)
+  return rows
+}
+
+function readBytes(bytes: Uint8Array, rows: number, model: ServedModel): readonly Row[] {
+  const rowBytes = rowBytesOf(model)
+  requireSize(bytes, rows, rowBytes)
+  return split(bytes, rows, rowBytes)
+}
+
+function readBits(bits: Uint8Array, rows: number, model: ServedModel, take: Take): readonly Row[] {
+  const rowBytes = rowBytesOf(model)
+  const packedBytes = Math.ceil(rowBytes / 8)
+  requireSize(bits, rows, packedBytes)
+  take(rows * rowBytes)
   const pixels = new Uint8Array(rows * rowBytes)
+  for (let row = 0; row < rows; row++)
+    spreadBits(bits, row * packedBytes, 255, pixels, row * rowBytes, rowBytes)
+  return split(pixels, rows, rowBytes)
+}
+
+function requireSize({ length }: Uint8Array, rows: number, rowBytes: number): void {
+  if (length !== rows * rowBytes)
+    throw invalid(`the shape takes ${rows} × ${rowBytes} bytes, and binary_data_size is ${length}`)
+}
+
+function readNumbers(data: readonly unknown[], shape: readonly number[], maxBytes: number): readonly Row[] {
+  const bytes = shape.reduce((product, length) => product * length)
+  // Checked before anything is allocated: the shape is only a claim.
+  if (bytes > maxBytes) throw invalid(`the shape claims ${bytes} bytes; at most ${maxBytes} fit`)
+  const pixels = new Uint8Array(bytes)
   const end = Array.isArray(data[0])
     ? fillNested(data, shape, 0, pixels, 0)
     : fillFlat(data, pixels, 0, pixels.length)
   if (end !== pixels.length) throw invalid('the data do not fill the shape')
+  return split(pixels, shape[0]!, bytes / shape[0]!)
+}
+
+function split(pixels: Uint8Array, rows: number, rowBytes: number): readonly Row[] {
+  if (rows === 1) return [{ kind: 'pixels', bytes: pixels }]
   return Array.from({ length: rows }, (_, row) => ({
     kind: 'pixels',
     bytes: pixels.subarray(row * rowBytes, (row + 1) * rowBytes),
@@ -71,31 +150,33 @@ function fillNested(
 
 function fillFlat(data: readonly unknown[], pixels: Uint8Array, offset: number, length: number): number {
   if (data.length !== length) throw invalid(`there are ${data.length} values where ${length} belong`)
-  for (const [index, value] of data.entries()) {
-    if (!Number.isInteger(value) || (value as number) < 0 || (value as number) > 255) {
+  for (let index = 0; index < length; index++) {
+    const value = data[index]
+    // Equal to its own low byte is an integer from 0 to 255, and nothing else.
+    if (((value as number) & 255) !== value)
       throw invalid(`value ${offset + index} is not an integer from 0 to 255`)
-    }
-    pixels[offset + index] = value as number
+    pixels[offset + index] = value
   }
   return offset + length
 }
 
-function readFiles({ shape, data }: InferInput, maxBytes: number): readonly Row[] {
-  if (shape.length !== 1 || shape[0] !== data.length || data.length === 0) {
+function readFiles(shape: readonly number[], files: readonly Uint8Array[], maxBytes: number): readonly Row[] {
+  if (shape.length !== 1 || shape[0] !== files.length || files.length === 0) {
     throw invalid(`the shape is [n] with n from 1, as many as there are files, not [${shape.join(', ')}]`)
   }
-  return data.map((text, index) => ({ kind: 'file', bytes: decodeBase64(text, index, maxBytes) }))
+  return files.map((bytes, index) => {
+    if (bytes.length > maxBytes)
+      throw new XnordError('BODY_TOO_LARGE', `Element ${index} exceeds ${maxBytes} bytes.`)
+    return { kind: 'file', bytes }
+  })
 }
 
 /** Node's own decoder skips what is not base64; a file must not change on its way in. */
-function decodeBase64(text: unknown, index: number, maxBytes: number): Uint8Array {
+function decodeBase64(text: unknown, index: number): Uint8Array {
   if (typeof text !== 'string' || text.length % 4 !== 0 || !/^[A-Za-z0-9+/]*={0,2}$/.test(text)) {
     throw invalid(`element ${index} is not base64`)
   }
-  const bytes = Buffer.from(text, 'base64')
-  if (bytes.length > maxBytes)
-    throw new XnordError('BODY_TOO_LARGE', `Element ${index} exceeds ${maxBytes} bytes.`)
-  return bytes
+  return Buffer.from(text, 'base64')
 }
 
 function invalid(what: string): XnordError {

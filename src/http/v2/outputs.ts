@@ -1,37 +1,73 @@
 import { XnordError } from '../../errors.ts'
 import type { Prediction, ServedModel } from '../../serving/types.ts'
-import type { InferRequest, OutputTensor } from '../schemas/v2.ts'
+import type { InferRequest } from '../schemas/v2.ts'
+
+/** What stands in a tensor: numbers for FP32, texts for BYTES. */
+export type Values = Float32Array | readonly string[]
 
 interface Output {
   readonly datatype: 'FP32' | 'BYTES'
+  /** Whether the last axis has one value a class. */
+  readonly isOfClasses: boolean
   /** Without the first axis, the rows; −1 where it depends on the request. */
   readonly shape: (model: ServedModel) => readonly number[]
-  readonly values: (prediction: Prediction, model: ServedModel) => Iterable<number | string>
+  /** Over all rows, in row-major order. */
+  readonly values: (predictions: readonly Prediction[], model: ServedModel) => Values
 }
 
 /** The output tensors, in the order in which they are given where a request names none. */
-const outputs: Readonly<Record<string, Output>> = {
+const outputs = {
   logits: {
     datatype: 'FP32',
+    isOfClasses: true,
     shape: ({ labels }) => [-1, labels.length],
-    values: ({ logits }) => logits,
+    values: predictions => collect(predictions, ({ logits }) => logits),
   },
   probabilities: {
     datatype: 'FP32',
+    isOfClasses: true,
     shape: ({ labels }) => [labels.length],
-    values: ({ probabilities }) => Float32Array.from(probabilities),
+    values: predictions => collect(predictions, ({ probabilities }) => probabilities),
   },
   label: {
     datatype: 'BYTES',
+    isOfClasses: false,
     shape: () => [],
-    values: ({ index }, { labels }) => [labels[index]!],
+    values: (predictions, { labels }) => predictions.map(({ index }) => labels[index]!),
   },
   uncertainty: {
     datatype: 'FP32',
+    isOfClasses: false,
     shape: () => [3],
-    values: ({ uncertainty }) =>
-      Float32Array.of(uncertainty.entropy, uncertainty.mutualInformation, uncertainty.agreement),
+    values: predictions =>
+      collect(predictions, ({ uncertainty: { entropy, mutualInformation, agreement } }) => [
+        entropy,
+        mutualInformation,
+        agreement,
+      ]),
   },
+} as const satisfies Readonly<Record<string, Output>>
+
+export type OutputName = keyof typeof outputs
+
+/** An output as a request asks for it. */
+export interface AskedOutput {
+  readonly name: OutputName
+  /** Behind the JSON, not in it. */
+  readonly binary: boolean
+  /** How many classes are named in its place; 0 for the tensor itself. */
+  readonly classes: number
+}
+
+/** `predictions` is never empty, and all of them are of one length. */
+function collect(
+  predictions: readonly Prediction[],
+  valuesOf: (prediction: Prediction) => ArrayLike<number>,
+): Float32Array {
+  const { length } = valuesOf(predictions[0]!)
+  const values = new Float32Array(predictions.length * length)
+  for (let row = 0; row < predictions.length; row++) values.set(valuesOf(predictions[row]!), row * length)
+  return values
 }
 
 export function outputMetadata(model: ServedModel) {
@@ -42,60 +78,57 @@ export function outputMetadata(model: ServedModel) {
   }))
 }
 
-/**
- * The names of the outputs that a request asks for.
- *
- * @throws TENSOR_INVALID for one that there is not, or twice
- */
-export function outputNames(asked: InferRequest['outputs']): readonly string[] {
-  if (asked === undefined || asked.length === 0) return Object.keys(outputs)
-  const names = asked.map(({ name }) => name)
-  for (const [index, name] of names.entries()) {
-    if (!Object.hasOwn(outputs, name)) {
-      const known = Object.keys(outputs).join(', ')
-      throw new XnordError('TENSOR_INVALID', `There is no output ${JSON.stringify(name)}, only ${known}.`)
-    }
-    if (names.indexOf(name) !== index)
-      throw new XnordError('TENSOR_INVALID', `The output ${name} is asked for twice.`)
-  }
-  return names
-}
-
-/**
- * Extensions of the protocol that would change the form of the answer: a client that asks for one cannot read another.
- *
- * @throws TENSOR_INVALID
- */
-export function refuseExtensions({ parameters, outputs = [] }: InferRequest): void {
-  const asked: Readonly<Record<string, unknown>> = { ...parameters }
-  if (asked.binary_data_output === true) throw notOffered('binary_data_output')
-  for (const { name, parameters } of outputs) {
-    const asked: Readonly<Record<string, unknown>> = { ...parameters }
-    if (asked.binary_data === true) throw notOffered(`binary_data of the output ${JSON.stringify(name)}`)
-    if ('classification' in asked && asked.classification !== 0)
-      throw notOffered(`classification of the output ${JSON.stringify(name)}`)
-  }
-}
-
-function notOffered(parameter: string): XnordError {
-  return new XnordError(
-    'TENSOR_INVALID',
-    `The parameter ${parameter} is not offered; tensors are given as JSON.`,
-  )
-}
-
-/** One output tensor over all rows, flat. */
-export function writeOutput(
-  name: string,
+export function outputValues(
+  name: OutputName,
   predictions: readonly Prediction[],
+  model: ServedModel,
+): Values {
+  return outputs[name].values(predictions, model)
+}
+
+export function outputType(name: OutputName): Output['datatype'] {
+  return outputs[name].datatype
+}
+
+export function outputShape(
+  name: OutputName,
+  rows: number,
   members: number,
   model: ServedModel,
-): OutputTensor {
-  const { datatype, shape, values } = outputs[name]!
-  return {
-    name,
-    datatype,
-    shape: [predictions.length, ...shape(model).map(length => (length === -1 ? members : length))],
-    data: predictions.flatMap(prediction => [...values(prediction, model)]),
-  }
+): readonly number[] {
+  return [rows, ...outputs[name].shape(model).map(length => (length === -1 ? members : length))]
+}
+
+const names = Object.keys(outputs) as OutputName[]
+const allAs = (binary: boolean) => names.map(name => ({ name, binary, classes: 0 }))
+const allInJson: readonly AskedOutput[] = allAs(false)
+const allInBinary: readonly AskedOutput[] = allAs(true)
+
+/**
+ * The outputs that a request asks for.
+ *
+ * @throws TENSOR_INVALID for one that there is not, or twice, or in a form that it cannot have
+ */
+export function askedOutputs({ parameters, outputs: asked }: InferRequest): readonly AskedOutput[] {
+  const inBinary = parameters?.binary_data_output === true
+  if (asked === undefined || asked.length === 0) return inBinary ? allInBinary : allInJson
+  return asked.map(({ name, parameters }, index) => {
+    if (!isOutput(name)) throw invalid(name, `there is none; ${names.join(', ')} are there`)
+    if (asked.findIndex(other => other.name === name) !== index) throw invalid(name, 'it is asked for twice')
+    const classes = parameters?.classification ?? 0
+    if (classes > 0 && !outputs[name].isOfClasses)
+      throw invalid(name, 'classification is for logits and probabilities')
+    if (parameters?.bit_packed === true) throw invalid(name, 'bit_packed is for BOOL')
+    if (parameters !== undefined && 'shared_memory_region' in parameters)
+      throw invalid(name, 'shared memory is not offered')
+    return { name, binary: parameters?.binary_data ?? inBinary, classes }
+  })
+}
+
+function isOutput(name: string): name is OutputName {
+  return Object.hasOwn(outputs, name)
+}
+
+function invalid(name: string, what: string): XnordError {
+  return new XnordError('TENSOR_INVALID', `The output ${JSON.stringify(name)}: ${what}.`)
 }

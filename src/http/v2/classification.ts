@@ -1,0 +1,22 @@
+/**
+ * The highest values of each run of classes, as `value:index:label`: what the classification extension gives in the
+ * place of a tensor. Ties go to the lowest index.
+ *
+ * @param values [runs, classes]
+ * @param count at most as many as there are classes
+ * @returns [runs, count], the highest first
+ */
+export function classifications(
+  values: Float32Array,
+  labels: readonly string[],
+  count: number,
+): readonly string[] {
+  const classes = labels.length
+  const texts: string[] = []
+  for (let begin = 0; begin < values.length; begin += classes) {
+    const order = Array.from(labels.keys()).sort((a, b) => values[begin + b]! - values[begin + a]! || a - b)
+    for (const index of order.slice(0, count))
+      texts.push(`${values[begin + index]}:${index}:${labels[index]}`)
+  }
+  return texts
+}
