@@ -12,8 +12,8 @@ export function averagePool(step: usize, slot: usize, rows: usize): void {
   const count = f32x4.splat(f32(lines * run))
   for (let row: usize = 0; row < rows; row++) {
     for (let y: usize = 0; y < height; y++) {
-      let from = slot + Step.input(step) + row * Step.inputRow(step) + y * Step.inputStepY(step)
-      let to = slot + Step.output(step) + row * Step.outputRow(step) + y * Step.outputLine(step)
+      let from = Step.window(step, slot, row, y)
+      let to = Step.pixel(step, slot, row, y)
       for (let x: usize = 0; x < width; x++) {
         for (let at: usize = 0; at < bytes; at += 16) {
           let sums = f32x4.splat(0)

@@ -149,6 +149,7 @@ function sixteenChannels(
   const limits = Step.limits(step) + channel * 4
   for (let row: usize = 0; row < rows; row++) {
     for (let y: usize = 0; y < height; y++) {
+      // As Step.window and Step.pixel have it: through them ResNet-18 takes 1 % longer.
       let from = slot + Step.input(step) + row * Step.inputRow(step) + y * pool * inputStepY
       let to = slot + Step.output(step) + row * Step.outputRow(step) + y * Step.outputLine(step)
       for (let x: usize = 0; x < width; x++) {

@@ -22,8 +22,8 @@ export function linear(step: usize, slot: usize, rows: usize): void {
     const weights = Step.weights(step) + block * lines * run * 4 + (channel - block) * 4
     for (let row: usize = 0; row < rows; row++) {
       for (let y: usize = 0; y < height; y++) {
-        let from = slot + Step.input(step) + row * Step.inputRow(step) + y * Step.inputStepY(step)
-        let to = slot + Step.output(step) + row * Step.outputRow(step) + y * Step.outputLine(step)
+        let from = Step.window(step, slot, row, y)
+        let to = Step.pixel(step, slot, row, y)
         for (let x: usize = 0; x < width; x++) {
           let w = weights
           let a = f32x4.splat(0), b = a, c = a, d = a

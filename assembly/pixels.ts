@@ -21,6 +21,9 @@ import * as Step from './step'
 //
 // The tile is 8 channels: for 32 products 4 dot products, 4 additions, 4 loads that widen weights and an operation that
 // widens pixels: 13.
+//
+// A function has one result, and no arrays that V8 would keep in registers: so each sum is a variable, and what is done
+// to the sums is written once for each.
 
 export function pixels(step: usize, slot: usize, rows: usize): void {
   const channels = Step.channels(step)
@@ -43,8 +46,8 @@ function eightChannels(step: usize, slot: usize, rows: usize, channel: usize): v
   const halves = lastHalves(step, weights, groupBytes)
   for (let row: usize = 0; row < rows; row++) {
     for (let y: usize = 0; y < height; y++) {
-      let from = slot + Step.input(step) + row * Step.inputRow(step) + (pooled ? 2 * y : y) * inputStepY
-      let to = slot + Step.output(step) + row * Step.outputRow(step) + y * Step.outputLine(step)
+      let from = Step.window(step, slot, row, pooled ? 2 * y : y)
+      let to = Step.pixel(step, slot, row, y)
       if (pooled) {
         for (let x: usize = 0; x < width; x++) {
           let bits = fourWindows(step, weights, groupBytes, halves, channel, from, inputStepX, inputStepY, to)
@@ -117,34 +120,34 @@ function fourWindows(
           const w0 = i16x8.shr_s(i16x8.shl(v128.load(w), 8), 8)
           const w1 = i16x8.shr_s(i16x8.shl(v128.load(w, 16), 8), 8)
           const p = even(a)
-          a0 = i32x4.add(a0, i32x4.dot_i16x8_s(p, w0))
-          a1 = i32x4.add(a1, i32x4.dot_i16x8_s(p, w1))
+          a0 = addProducts(a0, p, w0)
+          a1 = addProducts(a1, p, w1)
           const q = even(b)
-          b0 = i32x4.add(b0, i32x4.dot_i16x8_s(q, w0))
-          b1 = i32x4.add(b1, i32x4.dot_i16x8_s(q, w1))
+          b0 = addProducts(b0, q, w0)
+          b1 = addProducts(b1, q, w1)
           const r = even(c)
-          c0 = i32x4.add(c0, i32x4.dot_i16x8_s(r, w0))
-          c1 = i32x4.add(c1, i32x4.dot_i16x8_s(r, w1))
+          c0 = addProducts(c0, r, w0)
+          c1 = addProducts(c1, r, w1)
           const s = even(d)
-          d0 = i32x4.add(d0, i32x4.dot_i16x8_s(s, w0))
-          d1 = i32x4.add(d1, i32x4.dot_i16x8_s(s, w1))
+          d0 = addProducts(d0, s, w0)
+          d1 = addProducts(d1, s, w1)
         }
         if (a == half) break
         {
           const w0 = i16x8.shr_s(v128.load(w), 8)
           const w1 = i16x8.shr_s(v128.load(w, 16), 8)
           const p = odd(a)
-          a0 = i32x4.add(a0, i32x4.dot_i16x8_s(p, w0))
-          a1 = i32x4.add(a1, i32x4.dot_i16x8_s(p, w1))
+          a0 = addProducts(a0, p, w0)
+          a1 = addProducts(a1, p, w1)
           const q = odd(b)
-          b0 = i32x4.add(b0, i32x4.dot_i16x8_s(q, w0))
-          b1 = i32x4.add(b1, i32x4.dot_i16x8_s(q, w1))
+          b0 = addProducts(b0, q, w0)
+          b1 = addProducts(b1, q, w1)
           const r = odd(c)
-          c0 = i32x4.add(c0, i32x4.dot_i16x8_s(r, w0))
-          c1 = i32x4.add(c1, i32x4.dot_i16x8_s(r, w1))
+          c0 = addProducts(c0, r, w0)
+          c1 = addProducts(c1, r, w1)
           const s = odd(d)
-          d0 = i32x4.add(d0, i32x4.dot_i16x8_s(s, w0))
-          d1 = i32x4.add(d1, i32x4.dot_i16x8_s(s, w1))
+          d0 = addProducts(d0, s, w0)
+          d1 = addProducts(d1, s, w1)
         }
         a += 4
         if (a == end) break
@@ -194,10 +197,10 @@ function oneWindow(step: usize, weights: usize, groupBytes: usize, channel: usiz
       const end = line + runBytes
       for (let a = line; a != end; a += 4) {
         const p = i16x8.extend_low_i8x16_u(v128.load32_splat(a))
-        a0 = i32x4.add(a0, i32x4.dot_i16x8_s(p, v128.load_ext<i8>(w)))
-        a1 = i32x4.add(a1, i32x4.dot_i16x8_s(p, v128.load_ext<i8>(w, 8)))
-        a2 = i32x4.add(a2, i32x4.dot_i16x8_s(p, v128.load_ext<i8>(w, 16)))
-        a3 = i32x4.add(a3, i32x4.dot_i16x8_s(p, v128.load_ext<i8>(w, 24)))
+        a0 = addProducts(a0, p, v128.load_ext<i8>(w))
+        a1 = addProducts(a1, p, v128.load_ext<i8>(w, 8))
+        a2 = addProducts(a2, p, v128.load_ext<i8>(w, 16))
+        a3 = addProducts(a3, p, v128.load_ext<i8>(w, 24))
         w += groupBytes
       }
       line += inputLine
@@ -231,6 +234,12 @@ function even(group: usize): v128 {
 @inline
 function odd(group: usize): v128 {
   return i16x8.shr_u(v128.load32_splat(group), 8)
+}
+
+// @ts-ignore: decorator
+@inline
+function addProducts(sums: v128, pixels: v128, weights: v128): v128 {
+  return i32x4.add(sums, i32x4.dot_i16x8_s(pixels, weights))
 }
 
 // @ts-ignore: decorator

@@ -8,8 +8,8 @@ export function sign(step: usize, slot: usize, rows: usize): void {
   const limits = Step.limits(step)
   for (let row: usize = 0; row < rows; row++) {
     for (let y: usize = 0; y < height; y++) {
-      let from = slot + Step.input(step) + row * Step.inputRow(step) + y * Step.inputStepY(step)
-      let to = slot + Step.output(step) + row * Step.outputRow(step) + y * Step.outputLine(step)
+      let from = Step.window(step, slot, row, y)
+      let to = Step.pixel(step, slot, row, y)
       for (let x: usize = 0; x < width; x++) {
         for (let channel: usize = 0; channel < channels; channel += 16) {
           const values = from + 4 * channel

@@ -70,6 +70,18 @@ export const STEP_BYTES: usize = 128
 // @ts-ignore: decorator
 @inline export function biases(step: usize): usize { return load<u32>(step, 104) }
 
+/** Address of the first window of a line of windows, as they were before the pool. */
+// @ts-ignore: decorator
+@inline export function window(step: usize, slot: usize, row: usize, line: usize): usize {
+  return slot + input(step) + row * inputRow(step) + line * inputStepY(step)
+}
+
+/** Address of the first pixel of a line of the output. */
+// @ts-ignore: decorator
+@inline export function pixel(step: usize, slot: usize, row: usize, line: usize): usize {
+  return slot + output(step) + row * outputRow(step) + line * outputLine(step)
+}
+
 /** Channels of the block that begins with a channel, a multiple of 32. */
 export function blockLanes(step: usize, channel: usize): usize {
   return channels(step) - channel <= 16 ? 16 : 32
