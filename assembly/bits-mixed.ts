@@ -4,7 +4,8 @@
 //   weights   [s0 s1][s2 s3]…[m0 m1]…   a word of each channel of a block, behind them as many of masks where masked
 //
 // The tile is 1 window × 4 channels: two vectors. Full adders, of five operations each, bring four words of a line to
-// one: a bit of `ones` counts once, of `twos` twice, and only what is carried out of the twos is counted, four times over.
+// one: a bit of `ones` counts once, of `twos` twice, and only what is carried out of the twos is counted, four times
+// over.
 //
 //   x0 ┐                       x2 ┐
 //   x1 ┼ adder → t ┐           x3 ┼ adder → s ┐
@@ -12,8 +13,8 @@
 //                                         twos ┘
 //
 // For 512 products 4 exclusive ors, 15 operations in adders, 4 to move two lanes, 2 to count and 2 to add: 27, and 31
-// where masked, of which integer units do four. In 64-bit registers alone, bits-scalar.ts, they are 24, and 32, but with
-// 8 loads, or 16, where these need 4, or 8.
+// where masked, of which integer units do four. In 64-bit registers alone, bits-scalar.ts, they are 24, and 32, but
+// with 8 loads, or 16, where these need 4, or 8.
 //
 // Words that are left over at the end of a line are counted one by one.
 

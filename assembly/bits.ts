@@ -24,7 +24,7 @@ const SIMD: u32 = 2
 /** From so many words on, adders save more than weighing at the end what is left in them takes. */
 const LONG_WINDOW: usize = 32
 
-/** Bits are counted in 64-bit registers; where there are many words, or masks of each channel, vectors add them first. */
+/** Bits are counted in 64-bit registers. Vectors add them first where there are many words, or masks of a channel. */
 export function scalarBits(step: usize, slot: usize, rows: usize): void {
   const channels = Step.channels(step)
   const long = Step.lines(step) * Step.run(step) >= LONG_WINDOW
