@@ -2,9 +2,11 @@ import sharp from 'sharp'
 import type { InputSpec } from '../engine/graph.ts'
 import { XnordError } from '../errors.ts'
 import { requireComplete } from './complete.ts'
-import { type RawLayout, toLight } from './pixels.ts'
+import { type RawImage, toLight } from './pixels.ts'
 import { type ImageInfo, probeImage } from './probe.ts'
 import { resize } from './resize.ts'
+import { decodeSmallJpeg } from './small-jpeg.ts'
+import { decodeSmallPng } from './small-png.ts'
 
 // These settings hold for the whole process. One thread an image: the cores belong to the workers. No cache: no two
 // requests share an image. Of libvips' many loaders only the three that are promised read what strangers send.
@@ -33,18 +35,18 @@ export async function decodeImage(
 ): Promise<void> {
   const info = probeImage(bytes, maxPixels)
   requireComplete(bytes, info.format)
-  const { data, width, height, layout } = await decodeRaw(bytes, info, maxPixels)
-  resize(toLight(data, layout, input.channels), width, height, input, out)
+  const image = decodeSmall(bytes, info) ?? (await decodeBySharp(bytes, info, maxPixels))
+  resize(toLight(image.data, image.layout, input.channels), image.width, image.height, input, out)
 }
 
-interface RawImage {
-  readonly data: Uint8Array
-  readonly width: number
-  readonly height: number
-  readonly layout: RawLayout
+/** What sharp would give, in a fraction of its time, for most small files. The others, and every damaged one, are sharp's. */
+function decodeSmall(bytes: Uint8Array, info: ImageInfo): RawImage | null {
+  if (info.format === 'png') return decodeSmallPng(bytes, info)
+  if (info.format === 'jpeg') return decodeSmallJpeg(bytes, info)
+  return null
 }
 
-async function decodeRaw(bytes: Uint8Array, info: ImageInfo, maxPixels: number): Promise<RawImage> {
+async function decodeBySharp(bytes: Uint8Array, info: ImageInfo, maxPixels: number): Promise<RawImage> {
   const image = sharp(bytes, {
     limitInputPixels: maxPixels,
     failOn: 'warning',

@@ -1,16 +1,25 @@
 /** How four or three raw bytes of a decoded image become light: alpha, inks and grey, in integers. */
 
 /** Channels of a decoded image, a byte each: light, light with alpha that is not multiplied in, or four inks. */
-export type RawLayout = 'rgb' | 'rgba' | 'cmyk'
+export type RawLayout = 'grey' | 'rgb' | 'rgba' | 'cmyk'
+
+/** As decoders give it, turned as EXIF says. */
+export interface RawImage {
+  readonly data: Uint8Array
+  readonly width: number
+  readonly height: number
+  readonly layout: RawLayout
+}
 
 /**
- * Lays alpha over black, turns inks into light, and light into grey where one channel is wanted: in place, since pixels
- * only shrink.
+ * Lays alpha over black, turns inks into light, and light into grey or three equal channels, as wanted: in place, where
+ * pixels do not grow.
  *
- * @param raw width × height × (3 or 4, as `layout` says) bytes; overwritten
- * @returns width × height × channels bytes, at the start of `raw`
+ * @param raw width × height × (1, 3 or 4, as `layout` says) bytes; overwritten
+ * @returns width × height × channels bytes, at the start of `raw` or of their own
  */
 export function toLight(raw: Uint8Array, layout: RawLayout, channels: 1 | 3): Uint8Array {
+  if (layout === 'grey') return channels === 1 ? raw : repeated(raw)
   if (layout === 'rgb' && channels === 3) return raw
   const stride = layout === 'rgb' ? 3 : 4
   let target = 0
@@ -38,6 +47,12 @@ export function toLight(raw: Uint8Array, layout: RawLayout, channels: 1 | 3): Ui
     }
   }
   return raw.subarray(0, target)
+}
+
+function repeated(grey: Uint8Array): Uint8Array {
+  const light = new Uint8Array(3 * grey.length)
+  for (let pixel = 0; pixel < grey.length; pixel++) light.fill(grey[pixel], 3 * pixel, 3 * pixel + 3)
+  return light
 }
 
 /** The value times alpha ÷ 255, rounded. */

@@ -15,6 +15,11 @@ t.test('grey of equal channels is their value, for each of the 256', async t => 
   t.same([...toLight(Uint8Array.from(values.flatMap(value => [value, value, value])), 'rgb', 1)], values)
 })
 
+t.test('grey stays as it is, or becomes three equal channels', async t => {
+  t.same([...toLight(Uint8Array.of(0, 7, 255), 'grey', 1)], [0, 7, 255])
+  t.same([...toLight(Uint8Array.of(0, 7, 255), 'grey', 3)], [0, 0, 0, 7, 7, 7, 255, 255, 255])
+})
+
 t.test('alpha is laid over black and rounded', async t => {
   const pixels = Uint8Array.of(100, 150, 255, 255, 100, 150, 255, 128, 100, 150, 255, 1, 100, 150, 255, 0)
   t.same([...toLight(pixels, 'rgba', 3)], [100, 150, 255, 50, 75, 128, 0, 1, 1, 0, 0, 0])

@@ -12,11 +12,13 @@ export interface PngOptions {
   /** Rows from the top, packed as the depth says, without filter bytes; of an interlaced file, its passes one by one. */
   readonly rows: readonly Uint8Array[]
   readonly interlaced?: boolean
+  /** Of each row, in order; 0 unless told. The rows are as they lie in the file, and no filter is applied to them. */
+  readonly filters?: readonly number[]
   /** Chunks between the header and the pixels. */
   readonly extra?: readonly Uint8Array[]
 }
 
-/** A PNG file, by ISO 15948, filter 0 throughout. */
+/** A PNG file, by ISO 15948. */
 export function encodePng(options: PngOptions): Buffer {
   const header = Buffer.alloc(13)
   header.writeUInt32BE(options.width, 0)
@@ -24,7 +26,9 @@ export function encodePng(options: PngOptions): Buffer {
   header[8] = options.depth ?? 8
   header[9] = options.colour
   header[12] = options.interlaced ? 1 : 0
-  const scanlines = Buffer.concat(options.rows.flatMap(row => [Uint8Array.of(0), row]))
+  const scanlines = Buffer.concat(
+    options.rows.flatMap((row, index) => [Uint8Array.of(options.filters?.[index] ?? 0), row]),
+  )
   return Buffer.concat([
     Buffer.from('\x89PNG\r\n\x1a\n', 'latin1'),
     pngChunk('IHDR', header),

@@ -17,7 +17,7 @@ declare namespace WebAssembly {
   }
 
   class Instance {
-    constructor(module: Module, imports: { readonly env: { readonly memory: Memory } })
+    constructor(module: Module, imports?: Readonly<Record<string, unknown>>)
     readonly exports: Readonly<Record<string, unknown>>
   }
 
