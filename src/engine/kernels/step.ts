@@ -17,7 +17,7 @@
  * ```
  * bits     [block][plane][line][64-bit word of the run][sign, then mask where masked][L] words
  * pixels   [block][plane][line][group of 4 bytes of the run][L][4] int8
- * floats   [block][line][float of the run][L] float32
+ * floats   [block][float of the run][L] float32
  * ```
  *
  * What kernels may rely on: the arena and, in it, slots, tables of limits, totals, scales and biases, and weights of a
