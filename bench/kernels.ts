@@ -19,6 +19,7 @@ import { completeModel } from './arena.ts'
 import { type Bench, seed, type Weights } from './bench.ts'
 import { readCpu, versions } from './cpu.ts'
 import { type Network, networks, randomWeights, withWeights } from './networks.ts'
+import { writePart } from './page.ts'
 import { PeakMeter } from './peak.ts'
 import { plot } from './plot.ts'
 import { measureCalls } from './sections/calls.ts'
@@ -81,7 +82,7 @@ const interruptionsPerSecond =
   (1000 * (interruptions() - start.interruptions)) / (performance.now() - start.milliseconds)
 
 writeFileSync(join(options.out, 'benchmarks.svg'), plot(contests, rounds.rounds))
-const page = `${[
+const part = [
   introduction(),
   '![Times as fast as float32 in ONNX Runtime](benchmarks.svg)',
   forwardSection(contests, cpu),
@@ -91,15 +92,13 @@ const page = `${[
   memorySection(bench),
   calls,
   served,
-].join('\n\n')}\n`
-writeFileSync(join(options.out, 'benchmarks.md'), page)
-console.log(page)
+].join('\n\n')
+writePart(join(options.out, 'benchmarks.md'), 'kernels', part)
+console.log(part)
 
 function introduction(): string {
   const { model, identity, flags } = cpu
-  return `# Benchmarks
-
-<!-- Written by bench/kernels.ts; no figure in it is typed. -->
+  return `## Kernels
 
 Written by \`${command()}\` on ${new Date().toISOString().slice(0, 10)}.
 

@@ -58,7 +58,7 @@ export async function measureCalls(bench: Bench): Promise<string> {
     }
   }
   const theirs = await measureIdentity(rounds)
-  return `## The price of a call
+  return `### The price of a call
 
 One row, binary weights, microseconds: all steps of a network in one call from JavaScript, as xnord does it; a call a
 step; and \`slot.classify\`, which copies pixels and logits, too. A further call costs what lies between the first two,

@@ -114,7 +114,7 @@ async function contest(bench: Bench, network: Network, rows: number): Promise<Co
 }
 
 export function forwardSection(contests: readonly Contest[], cpu: Cpu): string {
-  return `## Against ONNX Runtime
+  return `### Against ONNX Runtime
 
 ${notes(cpu)}
 

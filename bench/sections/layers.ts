@@ -117,13 +117,13 @@ export function layersSection({ network, layers }: LayersResult, peak: PeakMeter
   const [fastest] = measured
   const others = measured.filter(({ backend }) => backend !== fastest.backend)
   return [
-    `## The bound
+    `### The bound
 
 What a core could do if all words lay in registers, by \`bench/peak.cpp\`: its fastest sample, of about a millisecond, in
 ${peak.runs} runs among the measurements of this page, with whichever number of accumulators gave it. A word operation is 64
 bits that are xored, counted and added: 64 multiply-adds.`,
     peakTable(peak),
-    `## Layers of ${network.name}
+    `### Layers of ${network.name}
 
 One row, milliseconds; each step by a call of its own into the kernels, with the share of the backend's peak that its
 word operations reach. The convolutions on bits together are the sum of the medians of those layers. The whole is all
@@ -132,9 +132,9 @@ A ternary word and its mask count as one word operation, and are held to the pea
 Where bits are counted by look-ups, a kernel can pass the peak: a full adder lets two words share a count.`,
     ...measured
       .filter(({ backend }) => backend === fastest.backend)
-      .map(({ title, lines }) => `### ${title}\n\n${detailTable(lines)}`),
+      .map(({ title, lines }) => `#### ${title}\n\n${detailTable(lines)}`),
     ...(network === vggSmall && fastest.whole.share !== null ? [judgement(fastest)] : []),
-    ...(others.length === 0 ? [] : ['### Other backends', compactTable(others)]),
+    ...(others.length === 0 ? [] : ['#### Other backends', compactTable(others)]),
   ].join('\n\n')
 }
 

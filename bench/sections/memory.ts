@@ -35,7 +35,7 @@ export function memorySection({ networks, model }: Bench): string {
       ]
     }),
   )
-  return `## Memory
+  return `### Memory
 
 Weights as the kernels read them, all layers together; what they take beyond one bit each (two for ternary) is the first
 layer's, whose weights are bytes, the padding of channels, and where fewer than 64 channels leave runs that end within a

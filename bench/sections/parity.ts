@@ -25,7 +25,7 @@ export async function measureParity({ backends }: Bench): Promise<string | null>
   const program = await openProgram('parity', flags)
   if (program === null) return null
   const measured = (await program.run().finally(program.close)) as readonly Measured[]
-  return `## Past the port limit
+  return `### Past the port limit
 
 Two words can share one count where parities are stored in place of every second word, of weights and of activations:
 5 operations instead of 6 (\`bench/parity.cpp\`). How many times as fast as the kernel of \`avx512\` that is for windows of

@@ -51,7 +51,7 @@ export async function measureServed({ backends, rounds }: Bench, folder: string)
     }
   }
   await baseline.close()
-  return `## The shipped model
+  return `### The shipped model
 
 ${model.name}, digest ${model.digest.slice(0, 12)}, by \`classify\` as the server calls it, the baseline with its conversion of pixels.
 

@@ -55,7 +55,7 @@ export async function measureTernary(bench: Bench): Promise<TernaryResult> {
 }
 
 export function ternarySection({ network, pairs }: TernaryResult): string {
-  return `## Ternary weights
+  return `### Ternary weights
 
 ${network.name}, one row, in milliseconds, with a third of the weights 0 and with none.
 

@@ -16,7 +16,7 @@ test('the benchmark writes a page with every section, and a plot', async t => {
   await promisify(execFile)(process.execPath, [...program, '--out', folder], { cwd: root, env })
   const page = readFileSync(join(folder, 'benchmarks.md'), 'utf8')
   t.same(
-    [...page.matchAll(/^## (.*)$/gm)].map(([, title]) => title),
+    [...page.matchAll(/^### (.*)$/gm)].map(([, title]) => title),
     [
       'Against ONNX Runtime',
       'Ternary weights',
