@@ -11,42 +11,29 @@ import * as Step from './step'
 
 export function linear(step: usize, slot: usize, rows: usize): void {
   const channels = Step.channels(step)
-  const lines = Step.lines(step)
   const run = Step.run(step)
-  const inputLine = Step.inputLine(step)
-  const height = Step.height(step)
-  const width = Step.width(step)
   for (let channel: usize = 0; channel < channels; channel += 16) {
     const block = channel & ~31
     const lanes = Step.blockLanes(step, block)
-    const weights = Step.weights(step) + block * lines * run * 4 + (channel - block) * 4
+    const weights = Step.weights(step) + block * run * 4 + (channel - block) * 4
     for (let row: usize = 0; row < rows; row++) {
-      for (let y: usize = 0; y < height; y++) {
-        let from = Step.window(step, slot, row, y)
-        let to = Step.pixel(step, slot, row, y)
-        for (let x: usize = 0; x < width; x++) {
-          let w = weights
-          let a = f32x4.splat(0), b = a, c = a, d = a
-          for (let line: usize = 0; line < lines; line++) {
-            let value = from + line * inputLine
-            const end = value + run * 4
-            for (; value < end; value += 4) {
-              const v = v128.load32_splat(value)
-              a = f32x4.add(a, f32x4.mul(v, v128.load(w)))
-              b = f32x4.add(b, f32x4.mul(v, v128.load(w, 16)))
-              c = f32x4.add(c, f32x4.mul(v, v128.load(w, 32)))
-              d = f32x4.add(d, f32x4.mul(v, v128.load(w, 48)))
-              w += lanes * 4
-            }
-          }
-          storeFloats(step, to, channel * 4, a)
-          storeFloats(step, to, channel * 4 + 16, b)
-          storeFloats(step, to, channel * 4 + 32, c)
-          storeFloats(step, to, channel * 4 + 48, d)
-          from += Step.inputStepX(step)
-          to += Step.outputPixel(step)
-        }
+      const to = Step.pixel(step, slot, row, 0)
+      let value = Step.window(step, slot, row, 0)
+      const end = value + run * 4
+      let w = weights
+      let a = f32x4.splat(0), b = a, c = a, d = a
+      for (; value < end; value += 4) {
+        const v = v128.load32_splat(value)
+        a = f32x4.add(a, f32x4.mul(v, v128.load(w)))
+        b = f32x4.add(b, f32x4.mul(v, v128.load(w, 16)))
+        c = f32x4.add(c, f32x4.mul(v, v128.load(w, 32)))
+        d = f32x4.add(d, f32x4.mul(v, v128.load(w, 48)))
+        w += lanes * 4
       }
+      storeFloats(step, to, channel * 4, a)
+      storeFloats(step, to, channel * 4 + 16, b)
+      storeFloats(step, to, channel * 4 + 32, c)
+      storeFloats(step, to, channel * 4 + 48, d)
     }
   }
 }
