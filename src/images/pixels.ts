@@ -29,9 +29,11 @@ export function toLight(raw: Uint8Array, layout: RawLayout, channels: 1 | 3): Ui
     let blue = raw[source + 2]
     if (layout === 'rgba') {
       const alpha = raw[source + 3]
-      red = overBlack(red, alpha)
-      green = overBlack(green, alpha)
-      blue = overBlack(blue, alpha)
+      if (alpha !== 255) {
+        red = overBlack(red, alpha)
+        green = overBlack(green, alpha)
+        blue = overBlack(blue, alpha)
+      }
     } else if (layout === 'cmyk') {
       const black = raw[source + 3]
       red = inkToLight(red, black)

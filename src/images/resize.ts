@@ -94,7 +94,7 @@ function filterArea(
   }
 }
 
-/** Σ wx·p for each output of one row. */
+/** Σ wx·p for each output of one row. Of the pixels that an output covers, all between the first and the last count whole. */
 function sumRow(
   source: Uint8Array,
   first: number,
@@ -103,14 +103,19 @@ function sumRow(
   channels: number,
   sums: Float64Array,
 ): void {
-  sums.fill(0)
   for (let x = 0; x < outputs; x++) {
     const start = x * width
     const end = start + width
-    for (let column = Math.floor(start / outputs); column * outputs < end; column++) {
-      const weight = overlap(column, outputs, start, end)
-      const pixel = first + column * channels
-      for (let c = 0; c < channels; c++) sums[x * channels + c] += weight * source[pixel + c]
+    const from = Math.floor(start / outputs)
+    const to = Math.ceil(end / outputs) - 1
+    const fromWeight = overlap(from, outputs, start, end)
+    const toWeight = to > from ? overlap(to, outputs, start, end) : 0
+    for (let c = 0; c < channels; c++) {
+      const fromPixel = first + from * channels + c
+      const toPixel = first + to * channels + c
+      let whole = 0
+      for (let pixel = fromPixel + channels; pixel < toPixel; pixel += channels) whole += source[pixel]
+      sums[x * channels + c] = fromWeight * source[fromPixel] + outputs * whole + toWeight * source[toPixel]
     }
   }
 }
