@@ -7,7 +7,7 @@
  */
 export const errorTable = {
   // The request
-  PARAMETER_INVALID: { status: 400, group: 'request', title: 'A query parameter is not valid' },
+  PARAMETER_INVALID: { status: 400, group: 'request', title: 'A parameter is not valid' },
   CONTENT_TYPE_UNSUPPORTED: { status: 415, group: 'request', title: 'The content type is not supported' },
   CONTENT_ENCODING_UNSUPPORTED: {
     status: 415,

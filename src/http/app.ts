@@ -22,6 +22,7 @@ import { modelRoutes } from './routes/models.ts'
 import { healthRoutes } from './routes/v2-health.ts'
 import { inferRoutes } from './routes/v2-infer.ts'
 import { metadataRoutes } from './routes/v2-models.ts'
+import { repositoryRoutes } from './routes/v2-repository.ts'
 import { timeouts } from './timeouts.ts'
 
 export interface AppOptions {
@@ -96,6 +97,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
         guarded.addHook('onRequest', context.keys.requireKey)
         await guarded.register(metadataRoutes, context)
         await guarded.register(inferRoutes, context)
+        await guarded.register(repositoryRoutes, context)
       })
     },
     { prefix: '/v2' },

@@ -1,6 +1,7 @@
 import { XnordError } from '../../src/errors.ts'
 import type {
   PredictRequest,
+  RepositoryEntry,
   Row,
   RowAnswer,
   ServedModel,
@@ -49,10 +50,13 @@ export interface FakeOptions {
   readonly models?: readonly ServedModel[]
   readonly answer?: Answerer
   readonly state?: Partial<ServiceState>
+  /** Without it: the models, all of them ready. */
+  readonly index?: readonly RepositoryEntry[]
 }
 
-/** An in-memory double of the interface that HTTP knows of serving; it keeps the requests that it was asked. */
-export function fakeService({ models = [shapes], answer, state }: FakeOptions = {}) {
+/** An in-memory double of the interface that HTTP knows of serving; it keeps what it was asked. */
+export function fakeService({ models = [shapes], answer, state, index }: FakeOptions = {}) {
+  const changes: string[] = []
   const requests: PredictRequest[] = []
   const service: Service = {
     backend: 'wasm',
@@ -83,10 +87,11 @@ export function fakeService({ models = [shapes], answer, state }: FakeOptions = 
       busySeconds: 1.5,
       ...state,
     }),
-    index: async () => models.map(({ name, version }) => ({ name, version, state: 'READY', reason: '' })),
-    load: async () => {},
-    unload: async () => {},
+    index: async () =>
+      index ?? models.map(({ name, version }) => ({ name, version, state: 'READY', reason: '' })),
+    load: async name => void changes.push(`load ${name}`),
+    unload: async name => void changes.push(`unload ${name}`),
     close: async () => {},
   }
-  return { service, requests }
+  return { service, requests, changes }
 }

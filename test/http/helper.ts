@@ -16,7 +16,7 @@ interface Teardown {
 
 /** The app over a test double of serving, closed when the test ends. */
 export async function testApp(t: Teardown, { config = {}, draining, ...fake }: TestOptions = {}) {
-  const { service, requests } = fakeService(fake)
+  const { service, requests, changes } = fakeService(fake)
   const metrics = createMetrics()
   const app = await buildApp({
     service,
@@ -25,7 +25,7 @@ export async function testApp(t: Teardown, { config = {}, draining, ...fake }: T
     ...(draining !== undefined && { draining }),
   })
   t.teardown(() => app.close())
-  return { app, requests, metrics }
+  return { app, requests, changes, metrics }
 }
 
 export interface Part {

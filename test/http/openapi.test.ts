@@ -27,13 +27,18 @@ test('every route is documented, but for the page and the documentation itself',
     'GET /v2/health/live',
     'GET /v2/health/ready',
     'GET /v2/models/{name}',
+    'GET /v2/models/{name}/config',
     'GET /v2/models/{name}/ready',
     'GET /v2/models/{name}/versions/{version}',
+    'GET /v2/models/{name}/versions/{version}/config',
     'GET /v2/models/{name}/versions/{version}/ready',
     'POST /compare',
     'POST /predict',
     'POST /v2/models/{name}/infer',
     'POST /v2/models/{name}/versions/{version}/infer',
+    'POST /v2/repository/index',
+    'POST /v2/repository/models/{name}/load',
+    'POST /v2/repository/models/{name}/unload',
   ])
 })
 
@@ -77,6 +82,8 @@ test('every answer is of the schema that the document gives for it', async t => 
     { schema: 'Model', request: { url: '/models/shapes' } },
     { schema: 'ServerMetadata', request: { url: '/v2' } },
     { schema: 'ModelMetadata', request: { url: '/v2/models/shapes' } },
+    { schema: 'ModelConfiguration', request: { url: '/v2/models/shapes/config' } },
+    { schema: 'RepositoryIndex', request: { method: 'POST' as const, url: '/v2/repository/index' } },
     { schema: 'InferResponse', request: { ...infer, payload } },
     { schema: 'InferenceError', request: { ...infer, payload: {} } },
   ]

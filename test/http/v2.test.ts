@@ -14,7 +14,17 @@ test('/v2 describes the server', async t => {
   const { app } = await testApp(t)
   const answer = (await app.inject('/v2')).json()
   t.match(answer, { name: 'xnord', version: /^\d+\.\d+\.\d+/ })
-  t.strictSame(answer.extensions, ['binary_tensor_data', 'classification', 'bit_packed_tensor_data'])
+  t.strictSame(answer.extensions, [
+    'binary_tensor_data',
+    'classification',
+    'model_configuration',
+    'bit_packed_tensor_data',
+  ])
+})
+
+test('/v2 offers the model repository where there are administrators', async t => {
+  const { app } = await testApp(t, { config: { adminKeys: ['a-key-for-administration'] } })
+  t.ok((await app.inject('/v2')).json().extensions.includes('model_repository'))
 })
 
 test('/v2/health/live answers while the process does', async t => {
@@ -68,6 +78,29 @@ test('/v2/models/{name}/ready says whether this model answers', async t => {
   t.equal((await app.inject('/v2/models/other/ready')).statusCode, 404)
   const { app: starting } = await testApp(t, { state: { ready: false } })
   t.equal((await starting.inject('/v2/models/shapes/ready')).statusCode, 503)
+})
+
+test('/v2/models/{name}/config says how many rows a batch takes, and describes tensors without them', async t => {
+  const { app } = await testApp(t)
+  for (const url of ['/v2/models/shapes/config', '/v2/models/shapes/versions/2/config']) {
+    t.strictSame((await app.inject(url)).json(), {
+      name: 'shapes',
+      platform: 'xnord',
+      backend: 'xnord',
+      version_policy: { all: {} },
+      max_batch_size: 64,
+      input: [{ name: 'image', data_type: 'TYPE_UINT8', format: 'FORMAT_NHWC', dims: [2, 2, 1] }],
+      output: [
+        { name: 'logits', data_type: 'TYPE_FP32', dims: [-1, 3] },
+        { name: 'probabilities', data_type: 'TYPE_FP32', dims: [3] },
+        { name: 'label', data_type: 'TYPE_STRING', dims: [1], reshape: { shape: [] } },
+        { name: 'uncertainty', data_type: 'TYPE_FP32', dims: [3] },
+      ],
+      dynamic_batching: {},
+      model_transaction_policy: { decoupled: false },
+    })
+  }
+  t.equal((await app.inject('/v2/models/other/config')).statusCode, 404)
 })
 
 test('infer answers all outputs, flat and in float32', async t => {
@@ -168,8 +201,8 @@ const bad: Readonly<Record<string, readonly [payload: unknown, status: number, c
   'a body that is not JSON': ['{"inputs": [', 400, 'BODY_MALFORMED'],
   'a body that poisons prototypes': ['{"__proto__": {"inputs": 1}}', 400, 'BODY_MALFORMED'],
   'a body over the limit': [JSON.stringify({ id: 'x'.repeat(2000), inputs: [flat] }), 413, 'BODY_TOO_LARGE'],
-  'a body nested 17 deep': [`${'['.repeat(17)}${']'.repeat(17)}`, 400, 'TENSOR_INVALID'],
-  'a body of nothing but brackets': ['['.repeat(1000), 400, 'TENSOR_INVALID'],
+  'a body nested 17 deep': [`${'['.repeat(17)}${']'.repeat(17)}`, 400, 'BODY_MALFORMED'],
+  'a body of nothing but brackets': ['['.repeat(1000), 400, 'BODY_MALFORMED'],
   'no inputs': [{}, 400, 'TENSOR_INVALID'],
   'two inputs': [{ inputs: [flat, flat] }, 400, 'TENSOR_INVALID'],
   'an input of another name': [{ inputs: [{ ...flat, name: 'x' }] }, 400, 'TENSOR_INVALID'],

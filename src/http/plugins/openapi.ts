@@ -4,7 +4,14 @@ import type { FastifyInstance } from 'fastify'
 import { Model, ModelList } from '../schemas/models.ts'
 import { Comparison, ComparisonAnswer, Prediction, PredictionAnswer } from '../schemas/predict.ts'
 import { InferenceError, Problem, RowError } from '../schemas/problem.ts'
-import { InferRequest, InferResponse, ModelMetadata, ServerMetadata } from '../schemas/v2.ts'
+import {
+  InferRequest,
+  InferResponse,
+  ModelConfiguration,
+  ModelMetadata,
+  RepositoryIndex,
+  ServerMetadata,
+} from '../schemas/v2.ts'
 import { version } from '../version.ts'
 import { addSecurityHeaders, documentHeaders } from './security-headers.ts'
 
@@ -27,6 +34,8 @@ const shared = [
   ModelList,
   ServerMetadata,
   ModelMetadata,
+  ModelConfiguration,
+  RepositoryIndex,
   InferRequest,
   InferResponse,
 ]

@@ -9,6 +9,7 @@ import { inferenceErrorResponse } from '../schemas/problem.ts'
 import type { InferRequest, ModelPath } from '../schemas/v2.ts'
 import { writeAnswer } from '../v2/answer.ts'
 import { readInput } from '../v2/input.ts'
+import { leaveBodies } from '../v2/json.ts'
 import { headerLengthOf, readMessage } from '../v2/message.ts'
 import { askedOutputs } from '../v2/outputs.ts'
 import { modelPaths } from './v2-models.ts'
@@ -23,10 +24,7 @@ declare module 'fastify' {
 /** `POST /v2/models/{name}[/versions/{version}]/infer`, with tensors in JSON or in binary. */
 export async function inferRoutes(app: FastifyInstance, context: HttpContext): Promise<void> {
   const { config, metrics, service } = context
-  app.removeAllContentTypeParsers()
-  // The body is read later, and says what it is by another header: clients often send no content type at all.
-  app.addContentTypeParser('*', (_request, _stream, done) => done(null, null))
-  const parseJson = app.getDefaultJsonParser('error', 'error')
+  const parseJson = leaveBodies(app)
   app.decorateRequest('tensorData', null)
 
   /** Finds the model first: a body that nobody can answer is not worth its reading. */
@@ -44,20 +42,11 @@ export async function inferRoutes(app: FastifyInstance, context: HttpContext): P
     const take = holdBody(request, reply, context, limit)
     const bytes = await readDecoded(request, limit, take)
     if (bytes.length === 0) throw noBody()
-    const { head, binary } = readMessage(bytes, headerLength, config.maxJsonBytes, model, parse)
+    const { head, binary } = readMessage(bytes, headerLength, config.maxJsonBytes, model, json =>
+      parseJson(request, json),
+    )
     request.body = head
     request.tensorData = { binary, take }
-
-    function parse(text: string): unknown {
-      let parsed: unknown
-      let failure: Error | null = null
-      void parseJson(request, text, (error, value) => {
-        failure = error
-        parsed = value
-      })
-      if (failure !== null) throw failure
-      return parsed
-    }
   }
 
   for (const { path, params } of modelPaths) {

@@ -1,18 +1,30 @@
 import type { FastifyInstance } from 'fastify'
+import type { Config } from '../../config.ts'
 import type { ServedModel, Service } from '../../serving/types.ts'
 import type { HttpContext } from '../context.ts'
 import { inferenceErrorResponse } from '../schemas/problem.ts'
 import { type ModelMetadata, ModelPath, VersionPath } from '../schemas/v2.ts'
+import { configurationOf } from '../v2/configuration.ts'
 import { outputMetadata } from '../v2/outputs.ts'
 import { version } from '../version.ts'
 import { requireReady } from './v2-health.ts'
 
 /** Beyond the protocol itself, by the names that Triton gives them; the last is our own. docs/http.md describes each. */
-const extensions = ['binary_tensor_data', 'classification', 'bit_packed_tensor_data']
+function extensionsOf({ adminKeys, adminKeysFile }: Config): readonly string[] {
+  return [
+    'binary_tensor_data',
+    'classification',
+    'model_configuration',
+    // Without administrators nobody can load or unload.
+    ...(adminKeys.length + adminKeysFile.length > 0 ? ['model_repository'] : []),
+    'bit_packed_tensor_data',
+  ]
+}
 
-/** `GET /v2`, and `GET /v2/models/{name}[/versions/{version}]` with `/ready`. */
+/** `GET /v2`, and `GET /v2/models/{name}[/versions/{version}]` with `/ready` and `/config`. */
 export async function metadataRoutes(app: FastifyInstance, context: HttpContext): Promise<void> {
-  const { service } = context
+  const { service, config } = context
+  const extensions = extensionsOf(config)
 
   app.get(
     '',
@@ -38,6 +50,19 @@ export async function metadataRoutes(app: FastifyInstance, context: HttpContext)
         },
       },
       async ({ params }) => describe(service.find(params.name, params.version), service),
+    )
+
+    app.get<{ Params: ModelPath }>(
+      `${path}/config`,
+      {
+        schema: {
+          summary: "Describe a model by Triton's model configuration",
+          tags: ['inference'],
+          params,
+          response: { 200: { $ref: 'ModelConfiguration#' }, default: inferenceErrorResponse },
+        },
+      },
+      async ({ params }) => configurationOf(service.find(params.name, params.version)),
     )
 
     app.get<{ Params: ModelPath }>(

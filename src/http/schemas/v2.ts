@@ -37,6 +37,54 @@ export interface ModelPath {
   readonly version?: number
 }
 
+const dims = Type.Array(Type.Integer({ minimum: -1 }), { description: 'Without the rows.' })
+
+/** The part of Triton's `ModelConfig` that says something of a model here. */
+export const ModelConfiguration = Type.Object(
+  {
+    name: Type.String(),
+    platform: Type.String(),
+    backend: Type.String(),
+    version_policy: Type.Object({ all: Type.Object({}) }),
+    max_batch_size: Type.Integer({ minimum: 1, description: 'Rows that one batch takes at most.' }),
+    input: Type.Array(
+      Type.Object({ name: Type.String(), data_type: Type.String(), format: Type.String(), dims }),
+    ),
+    output: Type.Array(
+      Type.Object({
+        name: Type.String(),
+        data_type: Type.String(),
+        dims,
+        reshape: Type.Optional(Type.Object({ shape: dims })),
+      }),
+    ),
+    dynamic_batching: Type.Object({}, { description: 'Rows of several requests share batches.' }),
+    model_transaction_policy: Type.Object({ decoupled: Type.Literal(false) }),
+  },
+  { $id: 'ModelConfiguration' },
+)
+export type ModelConfiguration = Static<typeof ModelConfiguration>
+
+/** Both are optional: an empty body says as much as `{}`. */
+export const RepositoryIndexRequest = Type.Object(
+  { ready: Type.Optional(Type.Boolean({ description: 'Only versions that answer.' })) },
+  open,
+)
+export type RepositoryIndexRequest = Static<typeof RepositoryIndexRequest>
+export const RepositoryChangeRequest = Type.Object({ parameters: Type.Optional(Type.Object({}, open)) }, open)
+export type RepositoryChangeRequest = Static<typeof RepositoryChangeRequest>
+
+export const RepositoryIndex = Type.Array(
+  Type.Object({
+    name: Type.String(),
+    version: Type.String(),
+    state: Type.String({ enum: ['READY', 'LOADING', 'UNLOADING', 'UNAVAILABLE'] }),
+    reason: Type.String({ description: 'Why it is in this state; empty where all is well.' }),
+  }),
+  { $id: 'RepositoryIndex' },
+)
+export type RepositoryIndex = Static<typeof RepositoryIndex>
+
 const InferInput = Type.Object({
   name: Type.String(),
   datatype: Type.String(),

@@ -2,12 +2,8 @@ import type { IncomingHttpHeaders } from 'node:http'
 import { XnordError } from '../../errors.ts'
 import type { ServedModel } from '../../serving/types.ts'
 import { bodyTooLarge } from '../body.ts'
-import { isNestedDeeper } from '../json-depth.ts'
 import type { InferRequest } from '../schemas/v2.ts'
 import { rowBytesOf } from './input.ts'
-
-/** Of JSON: twice what the protocol itself needs. */
-const maxDepth = 16
 
 const nothing = new Uint8Array()
 
@@ -41,7 +37,7 @@ export function readMessage(
   headerLength: number | null,
   maxJsonBytes: number,
   model: ServedModel,
-  parse: (text: string) => unknown,
+  parse: (text: Buffer) => unknown,
 ): InferMessage {
   if (headerLength === 0) return { head: headOf(bytes, model), binary: bytes }
   const length = headerLength ?? bytes.length
@@ -53,9 +49,7 @@ export function readMessage(
   }
   if (length > maxJsonBytes) throw bodyTooLarge(maxJsonBytes)
   const json = bytes.subarray(0, length)
-  if (isNestedDeeper(json, maxDepth))
-    throw new XnordError('TENSOR_INVALID', `The JSON is nested more than ${maxDepth} deep.`)
-  return { head: parse(json.toString()), binary: length === bytes.length ? nothing : bytes.subarray(length) }
+  return { head: parse(json), binary: length === bytes.length ? nothing : bytes.subarray(length) }
 }
 
 /** What the JSON would say of a body that has none: rows of pixels in, and all outputs in binary. */
