@@ -168,7 +168,13 @@ export const settings = {
     variable: 'XNORD_LOG_LEVEL',
     choices: ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'],
     default: 'info',
-    meaning: 'The least severe level that is logged. `debug` adds two lines a request.',
+    meaning: 'The least severe level that is logged.',
+  }),
+  logRequests: toggle({
+    variable: 'XNORD_LOG_REQUESTS',
+    default: true,
+    defaultMeaning: '`on`',
+    meaning: 'One line of the log for each request, of the level `info`, see [operations.md](operations.md).',
   }),
 } as const satisfies Record<string, Setting<unknown>>
 
@@ -302,6 +308,17 @@ function choice<const T extends string, const D extends string | null>({
       const found = choices.find(name => name === stated)
       if (found !== undefined) return found
       throw new Error(`must be one of ${choices.join(', ')}`)
+    },
+  }
+}
+
+function toggle(options: Options<boolean>): Setting<boolean> {
+  return {
+    ...options,
+    type: '`on`, `off`',
+    parse(stated) {
+      if (stated === 'on' || stated === 'off') return stated === 'on'
+      throw new Error('must be on or off')
     },
   }
 }

@@ -14,6 +14,7 @@ import { createKeyHooks } from './plugins/keys.ts'
 import { collectMethods } from './plugins/methods.ts'
 import { addOpenapi } from './plugins/openapi.ts'
 import { page } from './plugins/page.ts'
+import { recordRequests } from './plugins/record.ts'
 import { boundRestOfBody } from './plugins/rest-of-body.ts'
 import { addSecurityHeaders, securityHeaders } from './plugins/security-headers.ts'
 import { classifyRoutes } from './routes/classify.ts'
@@ -50,10 +51,8 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
 
   const app = Fastify({
     ...(log !== undefined && { loggerInstance: log }),
-    // Two lines a request cost more than a small answer.
-    logController: new LogController({
-      disableRequestLogging: config.logLevel !== 'debug' && config.logLevel !== 'trace',
-    }),
+    logController: new LogController({ disableRequestLogging: true }),
+    childLoggerFactory: logger => logger,
     genReqId: newRequestId,
     bodyLimit: config.maxBodyBytes,
     ...timeouts(config.requestSeconds),
@@ -65,16 +64,21 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
     ajv: { customOptions: { removeAdditional: false, coerceTypes: false } },
     frameworkErrors: (thrown, request, reply) => {
       // No hook runs for what has no address.
-      reply.headers(securityHeaders)
+      reply.headers({ ...securityHeaders, 'x-request-id': request.id })
       sendError(toXnordError(thrown, problemStyle.invalidBody), request, reply, problemStyle)
     },
     clientErrorHandler: answerClientError,
   })
   app.decorateRequest('model', null)
   app.decorateRequest('receivedAt', 0)
+  app.decorateRequest('rows', null)
+  app.decorateRequest('stages', null)
+  app.decorateRequest('encoding', null)
+  app.decorateRequest('code', null)
   // The schemas of answers are the documentation's; tests hold answers to them. JSON.stringify is the faster writer.
   app.setSerializerCompiler(() => data => JSON.stringify(data))
   addSecurityHeaders(app, securityHeaders)
+  recordRequests(app, metrics, log !== undefined && config.logRequests ? log : null)
   limitConnections(app, config.maxConnections, metrics)
   boundRestOfBody(app)
   endConnectionsOnClose(app)

@@ -1,6 +1,6 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { type ErrorData, XnordError } from '../errors.ts'
-import type { PredictRequest, Row, RowAnswer, RowTimes, ServedModel, Service } from '../serving/types.ts'
+import type { PredictRequest, Row, RowAnswer, ServedModel, Service } from '../serving/types.ts'
 import { type RowWriter, writeError } from './answers.ts'
 import { arrivedBy } from './body.ts'
 import { clientGone } from './client-gone.ts'
@@ -8,6 +8,7 @@ import type { HttpContext } from './context.ts'
 import type { Metrics } from './metrics.ts'
 import { forCaller, problemStyle, sendError } from './plugins/errors.ts'
 import type { PredictQuery } from './schemas/predict.ts'
+import { longestStages, serverTiming } from './stages.ts'
 import { readUploads, type Upload } from './uploads.ts'
 
 const defaultTop = 5
@@ -43,6 +44,8 @@ export async function answerRows(
     signal,
     ...(deadline !== undefined && { deadline }),
   })
+  request.rows = answers.length
+  request.stages = longestStages(answers)
 
   const started = performance.now()
   const predictions = answers.map((answer, row) => {
@@ -57,9 +60,9 @@ export async function answerRows(
   }
   const { name, version, digest, backend } = model
   const body = JSON.stringify({ model: name, version, digest, backend, predictions })
-  metrics.encoded(model, (performance.now() - started) / 1000)
+  request.encoding = performance.now() - started
   countComparisons(answers, model, metrics)
-  return reply.header('server-timing', serverTiming(answers)).type('application/json').send(body)
+  return reply.header('server-timing', serverTiming(request.stages!)).type('application/json').send(body)
 }
 
 /** One answer an upload, in their order; those that cannot be used are answered without serving. */
@@ -95,14 +98,4 @@ function isError(row: Row | ErrorData): row is ErrorData {
 function commonFailure(answers: readonly RowAnswer[]): ErrorData | null {
   const first = answers[0]!
   return first.ok || answers.some(answer => answer.ok) ? null : first.error
-}
-
-/** The longest of each stage over the rows, in milliseconds. */
-function serverTiming(answers: readonly RowAnswer[]): string {
-  const times = answers.flatMap(answer => (answer.ok ? [answer.times] : []))
-  const stages: readonly (keyof RowTimes)[] = ['queue', 'decode', 'compute', 'baseline']
-  return stages
-    .filter(stage => times.some(time => time[stage] !== null))
-    .map(stage => `${stage};dur=${Math.max(...times.map(time => time[stage] ?? 0)).toFixed(3)}`)
-    .join(', ')
 }

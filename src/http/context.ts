@@ -1,5 +1,6 @@
 import type { Config } from '../config.ts'
-import type { ServedModel, Service } from '../serving/types.ts'
+import type { ErrorCode } from '../errors.ts'
+import type { RowTimes, ServedModel, Service } from '../serving/types.ts'
 import type { HeldBytes } from './held-bytes.ts'
 import type { Metrics } from './metrics.ts'
 import type { KeyHooks } from './plugins/keys.ts'
@@ -21,5 +22,13 @@ declare module 'fastify' {
     model: ServedModel | null
     /** Milliseconds on the clock of `performance.now()` at which its headers had arrived. */
     receivedAt: number
+    /** Rows that were asked about; null where it did not come to that. */
+    rows: number | null
+    /** The longest of each stage over its rows; null where no row was answered. */
+    stages: RowTimes | null
+    /** Milliseconds that the writing of its answer took; null where none was written. */
+    encoding: number | null
+    /** Of the error that it was answered with. */
+    code: ErrorCode | null
   }
 }

@@ -1,13 +1,14 @@
 import type { AddressInfo } from 'node:net'
 import type { FastifyInstance } from 'fastify'
 import { type Config, readConfig } from '../../src/config.ts'
-import { buildApp } from '../../src/http/app.ts'
+import { type AppOptions, buildApp } from '../../src/http/app.ts'
 import { createMetrics } from '../../src/http/metrics.ts'
 import { type FakeOptions, fakeService } from './fake-service.ts'
 
 export interface TestOptions extends FakeOptions {
   readonly config?: Partial<Config>
   readonly draining?: () => boolean
+  readonly log?: AppOptions['log']
 }
 
 interface Teardown {
@@ -15,7 +16,7 @@ interface Teardown {
 }
 
 /** The app over a test double of serving, closed when the test ends. */
-export async function testApp(t: Teardown, { config = {}, draining, ...fake }: TestOptions = {}) {
+export async function testApp(t: Teardown, { config = {}, draining, log, ...fake }: TestOptions = {}) {
   const { service, requests, changes } = fakeService(fake)
   const metrics = createMetrics()
   const app = await buildApp({
@@ -23,6 +24,7 @@ export async function testApp(t: Teardown, { config = {}, draining, ...fake }: T
     metrics,
     config: { ...readConfig({}), logLevel: 'silent', ...config },
     ...(draining !== undefined && { draining }),
+    ...(log !== undefined && { log }),
   })
   t.teardown(() => app.close())
   return { app, requests, changes, metrics }

@@ -17,12 +17,14 @@ export function answerClientError(error: NodeJS.ErrnoException, socket: Socket):
   // What is sent on after a refusal arrives here as further errors.
   if (error.code === 'ECONNRESET' || socket.destroyed || socket.writableEnded) return
   const refusal = new XnordError(codes[error.code ?? ''] ?? 'REQUEST_MALFORMED', 'The connection is closed.')
-  const body = JSON.stringify(problemStyle.write(refusal, newRequestId()))
+  const id = newRequestId()
+  const body = JSON.stringify(problemStyle.write(refusal, id))
   const head = [
     `HTTP/1.1 ${refusal.status} ${STATUS_CODES[refusal.status]}`,
     `Content-Type: ${problemStyle.contentType}`,
     `Content-Length: ${Buffer.byteLength(body)}`,
     'Connection: close',
+    `X-Request-Id: ${id}`,
     ...Object.entries(securityHeaders).map(([name, value]) => `${name}: ${value}`),
   ]
   socket.end(`${head.join('\r\n')}\r\n\r\n${body}`, () => {

@@ -59,6 +59,7 @@ export function sendError(
   more: object = {},
 ): FastifyReply {
   discardRest(request)
+  request.code = error.code
   reply.code(error.status).type(style.contentType)
   if (error.status === 503) reply.header('retry-after', Math.max(1, Math.ceil(error.retryAfter ?? 1)))
   const shown = new XnordError(error.code, forCaller(error.data, request, error.cause).detail)
@@ -69,7 +70,7 @@ export function sendError(
 /** Messages of unforeseen errors may tell of paths and code: they go to the log, and the caller learns where. */
 export function forCaller({ code, detail }: ErrorData, request: FastifyRequest, cause?: unknown): ErrorData {
   if (code !== 'INTERNAL') return { code, detail }
-  request.log.error({ detail, err: cause }, 'an error inside xnord')
+  request.log.error({ id: request.id, detail, err: cause }, 'an error inside xnord')
   return { code, detail: `The log tells more under the request's id, ${request.id}.` }
 }
 

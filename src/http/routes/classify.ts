@@ -4,7 +4,6 @@ import { writeComparison, writePrediction } from '../answers.ts'
 import { answerRows, type Variant } from '../classification.ts'
 import type { HttpContext } from '../context.ts'
 import { imageTypes, pixelType } from '../media-types.ts'
-import { measure } from '../plugins/measure.ts'
 import { PredictQuery, predictBody } from '../schemas/predict.ts'
 import { problemResponse } from '../schemas/problem.ts'
 import type { RawBody } from '../uploads.ts'
@@ -65,8 +64,7 @@ function addRoute(app: FastifyInstance, context: HttpContext, variant: RouteVari
         querystring: PredictQuery,
         response: { 200: { $ref: `${variant.answerSchema}#` }, default: problemResponse },
       },
-      config: { documentedBody: predictBody },
-      onRequest: measure(context.metrics),
+      config: { documentedBody: predictBody, predicts: true },
     },
     (request, reply) => answerRows(request, reply, context, variant),
   )

@@ -4,9 +4,9 @@ import type { Prediction, RowAnswer } from '../../serving/types.ts'
 import { holdBody, readDecoded, type Take } from '../body.ts'
 import { clientGone } from '../client-gone.ts'
 import type { HttpContext } from '../context.ts'
-import { measure } from '../plugins/measure.ts'
 import { inferenceErrorResponse } from '../schemas/problem.ts'
 import type { InferRequest, ModelPath } from '../schemas/v2.ts'
+import { longestStages } from '../stages.ts'
 import { writeAnswer } from '../v2/answer.ts'
 import { readInput } from '../v2/input.ts'
 import { leaveBodies } from '../v2/json.ts'
@@ -23,7 +23,7 @@ declare module 'fastify' {
 
 /** `POST /v2/models/{name}[/versions/{version}]/infer`, with tensors in JSON or in binary. */
 export async function inferRoutes(app: FastifyInstance, context: HttpContext): Promise<void> {
-  const { config, metrics, service } = context
+  const { config, service } = context
   const parseJson = leaveBodies(app)
   app.decorateRequest('tensorData', null)
 
@@ -60,7 +60,7 @@ export async function inferRoutes(app: FastifyInstance, context: HttpContext): P
           body: { $ref: 'InferRequest#' },
           response: { 200: { $ref: 'InferResponse#' }, default: inferenceErrorResponse },
         },
-        onRequest: measure(metrics),
+        config: { predicts: true },
         preValidation: findAndRead,
       },
       (request, reply) => infer(request, reply, context),
@@ -75,7 +75,7 @@ function noBody(): XnordError {
 async function infer(
   request: FastifyRequest<{ Params: ModelPath; Body: InferRequest }>,
   reply: FastifyReply,
-  { service, config, metrics }: HttpContext,
+  { service, config }: HttpContext,
 ): Promise<FastifyReply> {
   const { body } = request
   const model = request.model!
@@ -96,11 +96,13 @@ async function infer(
     signal: clientGone(reply),
     ...(deadline !== null && { deadline }),
   })
+  request.rows = answers.length
+  request.stages = longestStages(answers)
   const predictions = answers.map(predictionOf)
 
   const started = performance.now()
   const answer = writeAnswer(body.id, outputs, predictions, members, model)
-  metrics.encoded(model, (performance.now() - started) / 1000)
+  request.encoding = performance.now() - started
   if (answer.headerLength === null) return reply.type('application/json').send(answer.body)
   return reply
     .type('application/octet-stream')
