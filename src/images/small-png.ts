@@ -23,10 +23,10 @@ const lodepng = new WasmDecoder(
 )
 
 /**
- * The most bytes of pixels, as packed in the file. LodePNG inflates all that is there, and only then compares: deflate
- * makes at most 1032 bytes of one, so a file of this size costs at most some ten megabytes for an instant.
+ * The most bytes of pixels, as packed in the file: 64 × 64 in colour with alpha. LodePNG inflates all that is there, and
+ * only then compares. Deflate makes at most 1032 bytes of one, so that a file costs at most 19 megabytes for an instant.
  */
-const maxRawBytes = 2 ** 13
+const maxRawBytes = 64 * (1 + 4 * 64)
 
 const channelsOf = new Map([
   [0, 1],

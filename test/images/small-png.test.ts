@@ -171,7 +171,7 @@ const left: Readonly<Record<string, Buffer>> = {
   }),
   'no end': whole.subarray(0, -12),
   'a checksum that does not fit': Buffer.from(whole.with(-20, whole.at(-20)! ^ 1)),
-  'more pixels than are decoded at once': encodeGreyPng(new Uint8Array(91 * 91), 91, 91),
+  'more pixels than are decoded at once': encodeGreyPng(new Uint8Array(129 * 129), 129, 129),
   'an unknown kind of colour': encodePng({ ...grey, colour: 1 }),
 }
 
