@@ -1,3 +1,4 @@
+import { isIP } from 'node:net'
 import { backends } from './engine/kernels/kernels.ts'
 import { XnordError } from './errors.ts'
 import { parseKeys, readKeys } from './keys.ts'
@@ -86,6 +87,20 @@ export const settings = {
     type: 'path of a file, one key a line',
     meaning: 'More keys for administration.',
     parse: readKeys,
+  }),
+  rateLimit: integer({
+    variable: 'XNORD_RATE_LIMIT',
+    range: [0, 1_000_000],
+    default: 0,
+    meaning:
+      'Requests a second that one key may make, or one address where no key is asked for; 0 sets no limit. What comes beyond is refused with 429.',
+  }),
+  trustedProxies: proxies({
+    variable: 'XNORD_TRUSTED_PROXIES',
+    default: [],
+    defaultMeaning: 'none',
+    meaning:
+      'Proxies whose header `X-Forwarded-For` is believed, so that the limit of requests is for the addresses behind them.',
   }),
   queueRows: integer({
     variable: 'XNORD_QUEUE_ROWS',
@@ -321,6 +336,24 @@ function toggle(options: Options<boolean>): Setting<boolean> {
       throw new Error('must be on or off')
     },
   }
+}
+
+function proxies(options: Options<readonly string[]>): Setting<readonly string[]> {
+  return {
+    ...options,
+    type: 'addresses and ranges, such as `10.0.0.0/8`, separated by commas',
+    parse(stated) {
+      const ranges = stated.split(',').map(range => range.trim())
+      if (ranges.every(isRange)) return ranges
+      throw new Error('must be IP addresses, or ranges of them, separated by commas')
+    },
+  }
+}
+
+function isRange(text: string): boolean {
+  const [, address, prefix] = /^([\da-f.:]+)(?:\/([1-9]\d{0,2}))?$/i.exec(text) ?? []
+  const version = isIP(address ?? '')
+  return version !== 0 && Number(prefix ?? 1) <= (version === 4 ? 32 : 128)
 }
 
 function keys(

@@ -30,6 +30,7 @@ export const errorTable = {
   METHOD_NOT_ALLOWED: { status: 405, group: 'request', title: 'The address does not take this method' },
   KEY_MISSING: { status: 401, group: 'request', title: 'The request has no key' },
   KEY_INVALID: { status: 401, group: 'request', title: 'The key of the request is not known' },
+  RATE_LIMITED: { status: 429, group: 'request', title: 'Too many requests came in a second' },
   ADMINISTRATION_OFF: { status: 403, group: 'request', title: 'No key for administration is configured' },
   ADMINISTRATION_DENIED: { status: 403, group: 'request', title: 'The key is not one for administration' },
   MODEL_UNKNOWN: { status: 404, group: 'request', title: 'No model of this name is loaded' },
@@ -106,7 +107,7 @@ export interface ErrorData {
 }
 
 export interface XnordErrorOptions extends ErrorOptions {
-  /** Seconds after which a retry is sensible; only with status 503. */
+  /** Seconds after which a retry is sensible; only with the statuses 429 and 503. */
   readonly retryAfter?: number
 }
 

@@ -90,6 +90,37 @@ test('limits that contradict each other are mistakes', t => {
   t.end()
 })
 
+test('requests are logged or not, and nothing between', t => {
+  t.equal(readConfig({}).logRequests, true)
+  t.equal(readConfig({ XNORD_LOG_REQUESTS: 'off' }).logRequests, false)
+  t.equal(readConfig({ XNORD_LOG_REQUESTS: 'on' }).logRequests, true)
+  t.same(mistakes({ XNORD_LOG_REQUESTS: 'false' }), ['XNORD_LOG_REQUESTS: must be on or off, not "false"'])
+  t.end()
+})
+
+test('proxies are addresses, or ranges of them', t => {
+  const ranges = '127.0.0.1, 10.0.0.0/8,::1,2001:db8::/32'
+  t.same(readConfig({ XNORD_TRUSTED_PROXIES: ranges }).trustedProxies, [
+    '127.0.0.1',
+    '10.0.0.0/8',
+    '::1',
+    '2001:db8::/32',
+  ])
+  for (const text of [
+    'proxy',
+    '10.0.0.0/33',
+    '10.0.0.0/0',
+    '::/129',
+    '10.0.0.0/8/8',
+    '10.0.0/8',
+    '1.2.3.4,',
+    'fe80::1%a',
+  ]) {
+    t.match(mistakes({ XNORD_TRUSTED_PROXIES: text }), [/^XNORD_TRUSTED_PROXIES: must be IP/], text)
+  }
+  t.end()
+})
+
 test('a number is taken only if it is written as one, within its range', t => {
   for (const text of [
     '1e3',

@@ -14,6 +14,7 @@ import { createKeyHooks } from './plugins/keys.ts'
 import { collectMethods } from './plugins/methods.ts'
 import { addOpenapi } from './plugins/openapi.ts'
 import { page } from './plugins/page.ts'
+import { createRateLimit } from './plugins/rate-limit.ts'
 import { recordRequests } from './plugins/record.ts'
 import { boundRestOfBody } from './plugins/rest-of-body.ts'
 import { addSecurityHeaders, securityHeaders } from './plugins/security-headers.ts'
@@ -56,6 +57,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
     genReqId: newRequestId,
     bodyLimit: config.maxBodyBytes,
     ...timeouts(config.requestSeconds),
+    trustProxy: config.trustedProxies.length > 0 && [...config.trustedProxies],
     keepAliveTimeout: config.keepAliveSeconds * 1000,
     // What still arrives on open connections while the server closes is answered as ever; serving refuses what it cannot take.
     return503OnClosing: false,
@@ -71,6 +73,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   })
   app.decorateRequest('model', null)
   app.decorateRequest('receivedAt', 0)
+  app.decorateRequest('keyNumber', null)
   app.decorateRequest('rows', null)
   app.decorateRequest('stages', null)
   app.decorateRequest('encoding', null)
@@ -88,8 +91,13 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   answerErrors(app, problemStyle, methodsOf)
   await addOpenapi(app)
   await app.register(metricsRoute, context)
+  const limitRate = await createRateLimit(app, config.rateLimit)
+  const guard = (scope: FastifyInstance) => {
+    scope.addHook('onRequest', context.keys.requireKey)
+    if (limitRate !== null) scope.addHook('onRequest', limitRate)
+  }
   await app.register(async guarded => {
-    guarded.addHook('onRequest', context.keys.requireKey)
+    guard(guarded)
     await guarded.register(classifyRoutes, context)
     await guarded.register(modelRoutes, context)
   })
@@ -98,7 +106,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
       answerErrors(v2, inferenceStyle, methodsOf)
       await v2.register(healthRoutes, context)
       await v2.register(async guarded => {
-        guarded.addHook('onRequest', context.keys.requireKey)
+        guard(guarded)
         await guarded.register(metadataRoutes, context)
         await guarded.register(inferRoutes, context)
         await guarded.register(repositoryRoutes, context)

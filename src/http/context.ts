@@ -20,6 +20,8 @@ declare module 'fastify' {
   interface FastifyRequest {
     /** The model that answers, from when it is found; what metrics label the request with. */
     model: ServedModel | null
+    /** Which of the configured keys it came with; null where none was asked for. */
+    keyNumber: number | null
     /** Milliseconds on the clock of `performance.now()` at which its headers had arrived. */
     receivedAt: number
     /** Rows that were asked about; null where it did not come to that. */

@@ -61,7 +61,8 @@ export function sendError(
   discardRest(request)
   request.code = error.code
   reply.code(error.status).type(style.contentType)
-  if (error.status === 503) reply.header('retry-after', Math.max(1, Math.ceil(error.retryAfter ?? 1)))
+  if (error.status === 503 || error.status === 429)
+    reply.header('retry-after', Math.max(1, Math.ceil(error.retryAfter ?? 1)))
   const shown = new XnordError(error.code, forCaller(error.data, request, error.cause).detail)
   // As bytes: to a text Fastify would add a charset, which JSON does not have, and which clients do not look for.
   return reply.send(Buffer.from(JSON.stringify({ ...style.write(shown, request.id), ...more })))

@@ -34,7 +34,9 @@ export function createKeyHooks(
       if (predicting.length === 0) return next()
       const key = sentKey(request)
       if (key === null) return next(refusal(reply, 'KEY_MISSING'))
-      if (!isAmong(all, digest(key))) return next(refusal(reply, 'KEY_INVALID'))
+      const found = indexAmong(all, digest(key))
+      if (found < 0) return next(refusal(reply, 'KEY_INVALID'))
+      request.keyNumber = found
       next()
     },
 
@@ -45,8 +47,8 @@ export function createKeyHooks(
       const key = sentKey(request)
       if (key === null) return next(refusal(reply, 'KEY_MISSING'))
       const sent = digest(key)
-      if (isAmong(administrating, sent)) return next()
-      if (!isAmong(predicting, sent)) return next(refusal(reply, 'KEY_INVALID'))
+      if (indexAmong(administrating, sent) >= 0) return next()
+      if (indexAmong(predicting, sent) < 0) return next(refusal(reply, 'KEY_INVALID'))
       next(new XnordError('ADMINISTRATION_DENIED', 'The key is for predictions alone.'))
     },
   }
@@ -55,9 +57,9 @@ export function createKeyHooks(
 const digest = (key: string): Buffer => hash('sha256', key, 'buffer')
 
 /** Compares with every one of them, so that the time tells nothing of which it was. */
-function isAmong(known: Digests, sent: Buffer): boolean {
-  let found = false
-  for (const one of known) if (timingSafeEqual(one, sent)) found = true
+function indexAmong(known: Digests, sent: Buffer): number {
+  let found = -1
+  for (const [index, one] of known.entries()) if (timingSafeEqual(one, sent)) found = index
   return found
 }
 
