@@ -7,6 +7,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { perfAnalyzer, tritonclient } from '../test/clients/installed.ts'
 import { builtAddon } from '../test/engine/native-addon.ts'
 import { missing } from '../test/native/tools.ts'
 import { findChromium } from '../test/page/chromium.ts'
@@ -35,6 +36,9 @@ const run = spawnSync(
 if (run.status !== 0) process.exit(run.status ?? 1)
 if (findChromium() === undefined)
   console.log('The page was NOT tested: no Chromium on PATH, nor in CHROMIUM_PATH')
+for (const [client, { skip }] of Object.entries({ tritonclient, perf_analyzer: perfAnalyzer })) {
+  if (skip) console.log(`${client} was NOT tried against the server: ${skip}`)
+}
 if (builtAddon.skip) console.log(`The native kernels were NOT tested: ${builtAddon.skip}`)
 for (const skip of new Set(Object.values(missing))) {
   if (skip) console.log(`The kernels were NOT tested as far as they might be: ${skip}`)

@@ -29,12 +29,16 @@ test('/v2 offers the model repository where there are administrators', async t =
 
 test('/v2/health/live answers while the process does', async t => {
   const { app } = await testApp(t, { state: { ready: false }, draining: () => true })
-  t.equal((await app.inject('/v2/health/live')).statusCode, 200)
+  const answer = await app.inject('/v2/health/live')
+  t.equal(answer.statusCode, 200)
+  t.strictSame(answer.json(), { live: true })
 })
 
 test('/v2/health/ready is 200 when the workers have verified the models', async t => {
   const { app } = await testApp(t)
-  t.equal((await app.inject('/v2/health/ready')).statusCode, 200)
+  const answer = await app.inject('/v2/health/ready')
+  t.equal(answer.statusCode, 200)
+  t.strictSame(answer.json(), { ready: true })
 })
 
 test('/v2/health/ready is 503 until then', async t => {
