@@ -1,22 +1,25 @@
-import type { AdmissionQueue, Batch, QueueItem } from './queue.ts'
+import type { Batch, FairQueue, Lane, QueueItem } from './queue.ts'
 
 /**
- * Hands batches to workers: as soon as one is free, all that waits in the oldest lane leaves together. There is no
- * timer: under load batches grow by themselves, and without load nobody waits.
+ * Hands batches to workers: as soon as one is free, all that waits in the next lane leaves together. Under load batches
+ * grow by themselves, and without load nobody waits, but where a lane has a delay: it leaves when it is full, or when
+ * its oldest item has waited for so long.
  */
 export class Batcher<Item extends QueueItem> {
-  readonly #queue: AdmissionQueue<Item>
+  readonly #queue: FairQueue<Item>
   readonly #workers: number
   readonly #send: (batch: Batch<Item>) => Promise<void>
   #busy = 0
   #returning = 0
+  #delays = true
+  #alarm: NodeJS.Timeout | undefined
   #whenIdle: (() => void)[] = []
 
   /**
    * @param workers batches that may be out at once
    * @param send resolves when the batch's worker is free again; it deals with every failure itself
    */
-  constructor(queue: AdmissionQueue<Item>, workers: number, send: (batch: Batch<Item>) => Promise<void>) {
+  constructor(queue: FairQueue<Item>, workers: number, send: (batch: Batch<Item>) => Promise<void>) {
     this.#queue = queue
     this.#workers = workers
     this.#send = send
@@ -24,11 +27,14 @@ export class Batcher<Item extends QueueItem> {
 
   /** To be called when something has entered the queue. */
   wake(): void {
+    clearTimeout(this.#alarm)
     while (this.#busy < this.#workers) {
-      // Preparing is not to take the last worker from those who are ready to be computed.
-      const mayPrepare = this.#returning < Math.max(1, this.#workers - 1)
-      const batch = this.#queue.take(lane => !lane.returning || mayPrepare)
-      if (batch === undefined) return
+      const now = this.#delays ? performance.now() : Number.POSITIVE_INFINITY
+      const batch = this.#queue.take(now, this.#isOpen)
+      if (batch === undefined) {
+        this.#wakeAt(this.#queue.ripeAt(this.#isOpen), now)
+        return
+      }
       void this.#out(batch)
     }
   }
@@ -43,9 +49,20 @@ export class Batcher<Item extends QueueItem> {
     }
   }
 
-  /** Resolves when no batch is out; what still waits in the queue leaves first. */
+  /** Nothing is held back any more. Resolves when no batch is out; what still waits in the queue leaves first. */
   async idle(): Promise<void> {
+    this.#delays = false
+    this.wake()
     if (this.#busy > 0) await new Promise<void>(resolve => this.#whenIdle.push(resolve))
+  }
+
+  /** Preparing is not to take the last worker from those who are ready to be computed. */
+  readonly #isOpen = (lane: Lane): boolean =>
+    !lane.returning || this.#returning < Math.max(1, this.#workers - 1)
+
+  #wakeAt(time: number, now: number): void {
+    if (time === Number.POSITIVE_INFINITY) return
+    this.#alarm = setTimeout(() => this.wake(), Math.max(0, time - now))
   }
 
   async #out(batch: Batch<Item>): Promise<void> {

@@ -13,6 +13,8 @@ export interface LibraryOptions {
   readonly folder: string
   readonly backend: Backend
   readonly defaultModel: string | undefined
+  /** Rows that one batch takes at most, where a model could take more. */
+  readonly maxBatchRows: number
   readonly pool: Pick<WorkerPool, 'workers' | 'threads' | 'open' | 'release'>
   /** Does a task that takes a worker from the batches meanwhile. */
   readonly occupy: (task: () => Promise<void>) => Promise<void>
@@ -146,7 +148,7 @@ export class Library {
   /** Puts a version of the folder on its shelf, unless it is there already. */
   async #bring(found: FoundVersion, turns: 'at once' | 'in turn'): Promise<void> {
     if (this.#closed) throw new XnordError('SHUTTING_DOWN', 'Nothing is loaded any more.', { retryAfter: 1 })
-    const { backend, pool, log } = this.#options
+    const { backend, pool, log, maxBatchRows } = this.#options
     const { name: model, version, path } = found
     const shelf = this.#shelfOf(found)
     // Before the files are read: what changes meanwhile is seen at the next look.
@@ -154,7 +156,7 @@ export class Library {
     if (shelf.current !== null && shelf.signature === signature) return
     shelf.change = 'LOADING'
     try {
-      const candidate = await loadModel(found, backend, pool.workers, log)
+      const candidate = capped(await loadModel(found, backend, pool.workers, log), maxBatchRows)
       if (shelf.current === null || differ(candidate.served, shelf.current.served)) {
         await this.#open(candidate.spec, turns)
         this.#replace(shelf, candidate)
@@ -273,6 +275,10 @@ export class Library {
 
 function keyOf({ name, version }: { readonly name: string; readonly version: number }): string {
   return `${name}/${version}`
+}
+
+function capped({ served, spec }: LoadedModel, maxBatchRows: number): LoadedModel {
+  return { served: { ...served, maxRows: Math.min(served.maxRows, maxBatchRows) }, spec }
 }
 
 /** The digest covers the baseline's, but not whether it is there. */

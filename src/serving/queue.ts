@@ -1,152 +1,271 @@
 import { XnordError } from '../errors.ts'
 import type { BatchReason } from './types.ts'
 
-/** Items of one lane (the same `key`) may leave together. */
+/** Items of one lane of a flow (the same `key`) may leave together. */
 export interface Lane {
   readonly key: string
   /** Items that leave together at most. */
   readonly maxItems: number
   /** Items of this lane come back for another one, and keep their share of the bound and their place meanwhile. */
   readonly returning: boolean
+  /** Milliseconds for which the oldest item is held back, so that others can join it. */
+  readonly delay: number
 }
 
 export interface QueueItem {
-  /** What the item takes of the queue's bound, above 0. */
+  /** What the item takes of its flow's bound, above 0. */
   readonly cost: number
+  /** What it takes to compute the item, in the unit in which flows share what there is. */
+  readonly work: number
+  /** On the clock of `performance.now()`. */
+  readonly waitingSince: number
+  /** Kept by the queue. It rises with each admission: age, wherever the item is. */
+  ticket: number
+  /** Kept by the queue: where the item waits, null while it is away and will come back. */
+  waitsIn: Lane | null
 }
 
 /** Items that left together, oldest first. */
-export interface Batch<Item> {
+export interface Batch<Item extends QueueItem> {
+  readonly flow: Flow<Item>
   readonly lane: Lane
   readonly items: readonly Item[]
   readonly reason: BatchReason
 }
 
-interface Entry<Item> {
-  readonly item: Item
-  /** Rises with each admission: age, whatever lane the item is in. */
-  readonly ticket: number
-  /** Null while the item is away and will come back. */
-  lane: Lane | null
+interface Waiting<Item extends QueueItem> {
+  readonly lane: Lane
+  /** Sorted by ticket, never empty. */
+  readonly items: Item[]
+}
+
+interface Candidate<Item extends QueueItem> {
+  readonly flow: Flow<Item>
+  readonly waiting: Waiting<Item>
+}
+
+/** What waits for one model. Only the queue changes it. */
+export class Flow<Item extends QueueItem> {
+  readonly limit: number
+  /** Of all that waits, what is away to come back included. */
+  cost = 0
+  work = 0
+  /** When its next batch begins, in the queue's virtual time. */
+  start = 0
+  /** All that waits or is away. */
+  readonly items = new Set<Item>()
+  readonly lanes = new Map<string, Waiting<Item>>()
+
+  /** @param limit the highest cost of all that waits in it together */
+  constructor(limit: number) {
+    this.limit = limit
+  }
 }
 
 /**
- * A bounded queue of lanes, first come, first served: items enter all together or not at all, and the lane whose
- * first item is the oldest is the next to leave.
+ * A queue of flows, each bounded of itself: items enter all together or not at all. Within a flow the lane with the
+ * oldest item is the next to leave. Among flows it is start-time fair queueing (Goyal, Vin and Cheng, 1996): each batch
+ * moves its flow's start on by its work, and the flow with the earliest start is the next. So whatever others send, two
+ * flows that both have something waiting are never apart by more than the work of a batch of each.
  */
-export class AdmissionQueue<Item extends QueueItem> {
-  readonly #limit: number
-  readonly #retryAfter: (cost: number) => number
-  readonly #entries = new Map<Item, Entry<Item>>()
-  /** Each sorted by ticket; a lane without items is not kept. */
-  readonly #lanes = new Map<string, Entry<Item>[]>()
+export class FairQueue<Item extends QueueItem> {
+  /** Those with something in a lane. */
+  readonly #waiting = new Set<Flow<Item>>()
+  /** The start of the batch that left last. */
+  #virtualTime = 0
+  /** No flow's start is beyond it. */
+  #latestStart = 0
   #cost = 0
+  #work = 0
   #nextTicket = 0
 
-  /**
-   * @param limit the highest cost of all that waits together
-   * @param retryAfter seconds until so much cost has left the queue
-   */
-  constructor(limit: number, retryAfter: (cost: number) => number) {
-    this.#limit = limit
-    this.#retryAfter = retryAfter
-  }
-
-  /** Of all that waits, what is away to come back included. */
+  /** Of all flows, what is away to come back included. */
   get cost(): number {
     return this.#cost
   }
 
-  /** @throws QUEUE_FULL, REQUEST_TOO_LARGE_FOR_QUEUE: none of the items has entered */
-  admit(items: readonly { readonly item: Item; readonly lane: Lane }[]): void {
+  /** The work that will have left, at most, before the last item that waits in a flow. */
+  workAhead(flow: Flow<Item>): number {
+    const flows = this.#waiting.size + (this.#waiting.has(flow) ? 0 : 1)
+    return Math.min(this.#work, flow.work * flows)
+  }
+
+  /**
+   * @param retryAfter seconds until so much of the cost that waits in the flow has left it
+   * @throws QUEUE_FULL, REQUEST_TOO_LARGE_FOR_QUEUE: none of the items has entered
+   */
+  admit(
+    flow: Flow<Item>,
+    items: readonly { readonly item: Item; readonly lane: Lane }[],
+    retryAfter: (cost: number) => number,
+  ): void {
     const cost = items.reduce((sum, { item }) => sum + item.cost, 0)
-    if (cost > this.#limit) {
+    if (cost > flow.limit) {
       throw new XnordError(
         'REQUEST_TOO_LARGE_FOR_QUEUE',
-        `The request costs ${cost} rows × members, and the queue holds ${this.#limit}.`,
+        `The request costs ${cost} rows × members, and the model's queue holds ${flow.limit}.`,
       )
     }
-    const excess = this.#cost + cost - this.#limit
+    const excess = flow.cost + cost - flow.limit
     if (excess > 0) {
       throw new XnordError(
         'QUEUE_FULL',
-        `The request costs ${cost} rows × members, and the queue has room for ${this.#limit - this.#cost}.`,
-        { retryAfter: this.#retryAfter(excess) },
+        `The request costs ${cost} rows × members, and the model's queue has room for ${flow.limit - flow.cost}.`,
+        { retryAfter: retryAfter(excess) },
       )
     }
-    this.#cost += cost
     for (const { item, lane } of items) {
-      const entry = { item, ticket: this.#nextTicket++, lane }
-      this.#entries.set(item, entry)
-      this.#insert(entry, lane)
+      item.ticket = this.#nextTicket++
+      this.putBack(flow, item, lane)
     }
   }
 
-  /** The oldest item that waits in an open lane, with those behind it in that lane; undefined if there is none. */
-  take(isOpen: (lane: Lane) => boolean): Batch<Item> | undefined {
-    let oldest: { readonly lane: Lane; readonly entries: Entry<Item>[]; readonly ticket: number } | undefined
-    for (const entries of this.#lanes.values()) {
-      const { lane, ticket } = entries[0]
-      if (lane !== null && (oldest === undefined || ticket < oldest.ticket) && isOpen(lane)) {
-        oldest = { lane, entries, ticket }
+  /** Puts an item that has left back at the place of its age, whether or not there is room. */
+  putBack(flow: Flow<Item>, item: Item, lane: Lane): void {
+    flow.items.add(item)
+    flow.cost += item.cost
+    flow.work += item.work
+    this.#cost += item.cost
+    this.#work += item.work
+    this.#insert(flow, item, lane)
+  }
+
+  /**
+   * The next items to leave, of a lane that is open and ripe: full, or without delay, or delayed for long enough.
+   *
+   * @param now on the clock of `performance.now()`; Infinity: all are ripe
+   */
+  take(now: number, isOpen: (lane: Lane) => boolean): Batch<Item> | undefined {
+    let next: Candidate<Item> | undefined
+    for (const flow of this.#waiting) {
+      const waiting = oldest(flow, candidate => isOpen(candidate.lane) && ripeAt(candidate) <= now)
+      if (waiting === undefined) continue
+      const candidate = { flow, waiting }
+      if (next === undefined || precedes(candidate, next)) next = candidate
+    }
+    if (next === undefined) return undefined
+    const { flow, waiting } = next
+    this.#virtualTime = flow.start
+    // Who could not leave at this moment has no claim to it later.
+    for (const other of this.#waiting) other.start = Math.max(other.start, this.#virtualTime)
+    return this.#leave(flow, waiting)
+  }
+
+  /** When the next lane that is open becomes ripe, on the clock of `performance.now()`; Infinity where none waits. */
+  ripeAt(isOpen: (lane: Lane) => boolean): number {
+    let earliest = Number.POSITIVE_INFINITY
+    for (const { lanes } of this.#waiting) {
+      for (const waiting of lanes.values()) {
+        if (isOpen(waiting.lane)) earliest = Math.min(earliest, ripeAt(waiting))
       }
     }
-    if (oldest === undefined) return undefined
-    const { lane, entries } = oldest
-    const taken = entries.splice(0, lane.maxItems)
-    if (entries.length === 0) this.#lanes.delete(lane.key)
-    for (const entry of taken) {
-      if (lane.returning) entry.lane = null
-      else this.#forget(entry)
-    }
-    const reason = taken.length === lane.maxItems ? 'full' : 'worker'
-    return { lane, items: taken.map(entry => entry.item), reason }
+    return earliest
+  }
+
+  /** Counts work against a flow of which nobody knew before how much it would be. */
+  charge(flow: Flow<Item>, work: number): void {
+    flow.start += work
+    this.#latestStart = Math.max(this.#latestStart, flow.start)
   }
 
   /** Puts an item that was away into another lane, at the place of its age. False if it was removed meanwhile. */
-  comeBack(item: Item, lane: Lane): boolean {
-    const entry = this.#entries.get(item)
-    if (entry === undefined) return false
-    entry.lane = lane
-    this.#insert(entry, lane)
+  comeBack(flow: Flow<Item>, item: Item, lane: Lane): boolean {
+    if (!flow.items.has(item)) return false
+    this.#insert(flow, item, lane)
     return true
   }
 
   /** Removes those of the items that are still here (waiting, or away to come back). Returns how many. */
-  remove(items: Iterable<Item>): number {
+  remove(flow: Flow<Item>, items: Iterable<Item>): number {
     let removed = 0
     for (const item of items) {
-      const entry = this.#entries.get(item)
-      if (entry === undefined) continue
-      this.#forget(entry)
+      if (!flow.items.has(item)) continue
+      this.#forget(flow, item)
       removed++
-      if (entry.lane === null) continue
-      const entries = this.#lanes.get(entry.lane.key)!
-      entries.splice(position(entries, entry.ticket), 1)
-      if (entries.length === 0) this.#lanes.delete(entry.lane.key)
+      if (item.waitsIn === null) continue
+      const waiting = flow.lanes.get(item.waitsIn.key)!
+      waiting.items.splice(position(waiting.items, item.ticket), 1)
+      this.#tidy(flow, waiting)
     }
     return removed
   }
 
-  #insert(entry: Entry<Item>, lane: Lane): void {
-    const entries = this.#lanes.get(lane.key)
-    if (entries === undefined) this.#lanes.set(lane.key, [entry])
-    else entries.splice(position(entries, entry.ticket), 0, entry)
+  #insert(flow: Flow<Item>, item: Item, lane: Lane): void {
+    item.waitsIn = lane
+    if (!this.#waiting.has(flow)) {
+      // Where nothing waits at all nobody owes anything to anybody.
+      if (this.#waiting.size === 0) this.#virtualTime = this.#latestStart
+      flow.start = Math.max(flow.start, this.#virtualTime)
+      this.#waiting.add(flow)
+    }
+    const waiting = flow.lanes.get(lane.key)
+    if (waiting === undefined) flow.lanes.set(lane.key, { lane, items: [item] })
+    else waiting.items.splice(position(waiting.items, item.ticket), 0, item)
   }
 
-  #forget(entry: Entry<Item>): void {
-    this.#entries.delete(entry.item)
-    this.#cost -= entry.item.cost
+  #leave(flow: Flow<Item>, waiting: Waiting<Item>): Batch<Item> {
+    const { lane } = waiting
+    const items = waiting.items.splice(0, lane.maxItems)
+    this.#tidy(flow, waiting)
+    let work = 0
+    for (const item of items) {
+      if (lane.returning) item.waitsIn = null
+      else {
+        this.#forget(flow, item)
+        work += item.work
+      }
+    }
+    this.charge(flow, work)
+    const unfilled = lane.delay > 0 ? 'delay' : 'worker'
+    return { flow, lane, items, reason: items.length === lane.maxItems ? 'full' : unfilled }
+  }
+
+  #tidy(flow: Flow<Item>, { lane, items }: Waiting<Item>): void {
+    if (items.length > 0) return
+    flow.lanes.delete(lane.key)
+    if (flow.lanes.size === 0) this.#waiting.delete(flow)
+  }
+
+  #forget(flow: Flow<Item>, item: Item): void {
+    flow.items.delete(item)
+    flow.cost -= item.cost
+    flow.work -= item.work
+    this.#cost -= item.cost
+    this.#work -= item.work
   }
 }
 
-/** The index of the first entry whose ticket is not lower: binary search. */
-function position(entries: readonly { readonly ticket: number }[], ticket: number): number {
+/** The lane of a flow with the oldest item, of those that may leave. */
+function oldest<Item extends QueueItem>(
+  flow: Flow<Item>,
+  mayLeave: (waiting: Waiting<Item>) => boolean,
+): Waiting<Item> | undefined {
+  let found: Waiting<Item> | undefined
+  for (const waiting of flow.lanes.values()) {
+    const isOlder = found === undefined || waiting.items[0].ticket < found.items[0].ticket
+    if (isOlder && mayLeave(waiting)) found = waiting
+  }
+  return found
+}
+
+/** Equal starts: first come, first served. */
+function precedes<Item extends QueueItem>(left: Candidate<Item>, right: Candidate<Item>): boolean {
+  if (left.flow.start !== right.flow.start) return left.flow.start < right.flow.start
+  return left.waiting.items[0].ticket < right.waiting.items[0].ticket
+}
+
+function ripeAt<Item extends QueueItem>({ lane, items }: Waiting<Item>): number {
+  if (lane.delay === 0 || items.length >= lane.maxItems) return Number.NEGATIVE_INFINITY
+  return items[0].waitingSince + lane.delay
+}
+
+/** The index of the first item whose ticket is not lower: binary search. */
+function position(items: readonly QueueItem[], ticket: number): number {
   let low = 0
-  let high = entries.length
+  let high = items.length
   while (low < high) {
     const middle = (low + high) >>> 1
-    if (entries[middle].ticket < ticket) low = middle + 1
+    if (items[middle].ticket < ticket) low = middle + 1
     else high = middle
   }
   return low

@@ -1,10 +1,16 @@
 /** How many of the last recordings the estimate remembers, roughly: recent enough to follow a change of load. */
 const memory = 32
 
-/** What one unit of cost takes a worker, measured over the recent past, and so how long a backlog lasts. */
+/**
+ * What handing a batch over costs, in word operations: some 30 µs. Counted with each batch, so that a rate that was
+ * measured on small batches holds for the large ones of a burst.
+ */
+const handOver = 2 ** 17
+
+/** How fast a worker works, measured over the recent past, and so how long a backlog lasts. */
 export class ServiceRate {
   readonly #workers: number
-  #cost = 0
+  #work = 0
   #seconds = 0
 
   /** @param workers threads that work at the same time */
@@ -13,18 +19,23 @@ export class ServiceRate {
   }
 
   /**
-   * @param cost units that a worker finished; 0 for work that only prepares (decoding in a task of its own)
+   * @param work word operations that a worker did in one batch; 0 for a task that only prepares (decoding on its own)
    * @param seconds that it took the worker
    */
-  record(cost: number, seconds: number): void {
+  record(work: number, seconds: number): void {
     const kept = 1 - 1 / memory
-    this.#cost = this.#cost * kept + cost
+    this.#work = this.#work * kept + work + handOver
     this.#seconds = this.#seconds * kept + seconds
   }
 
-  /** Whole seconds, at least 1, until all workers together have finished so much; 1 while nothing has been measured. */
-  secondsFor(cost: number): number {
-    if (this.#cost === 0) return 1
-    return Math.max(1, Math.ceil((cost * this.#seconds) / this.#cost / this.#workers))
+  /** Seconds until all workers together have done so many word operations; 0 while nothing has been measured. */
+  secondsFor(work: number): number {
+    if (this.#work === 0) return 0
+    return (work * this.#seconds) / this.#work / this.#workers
+  }
+
+  /** The word operations that one worker does in so many seconds; 0 while nothing has been measured. */
+  workIn(seconds: number): number {
+    return this.#seconds === 0 ? 0 : (seconds * this.#work) / this.#seconds
   }
 }

@@ -1,7 +1,16 @@
 import type { XnordError } from '../errors.ts'
 import type { LoadedModel } from './model.ts'
-import type { Lane, QueueItem } from './queue.ts'
+import type { Flow, Lane, QueueItem } from './queue.ts'
 import type { PredictRequest, Row, RowAnswer } from './types.ts'
+
+/** In rows × members, as limits count it. On a LeNet the baseline takes 75 µs a row, about as long as one member. */
+const baselineRows = 1
+
+/**
+ * In the word operations of one member. Of 512 bits, 8 word operations take three instructions (xor, popcount, add), and
+ * their 512 multiply-adds as floats take 32.
+ */
+const baselineWork = 32 / 3
 
 /** A row of a request on its way from admission to its answer. */
 export class PendingRow implements QueueItem {
@@ -9,6 +18,7 @@ export class PendingRow implements QueueItem {
   /** Its place in the request. */
   readonly index: number
   readonly cost: number
+  readonly work: number
   /** The image file, or pixels once it has been decoded in a task of its own. */
   row: Row
   /** Milliseconds: spent waiting, and being looked at or decoded ahead of its batch. */
@@ -16,24 +26,36 @@ export class PendingRow implements QueueItem {
   decoded = 0
   /** When it began to wait, on the clock of `performance.now()`. */
   waitingSince = 0
+  /** A worker has died with it. */
+  retried = false
+  ticket = 0
+  waitsIn: Lane | null = null
 
-  constructor(request: PendingRequest, index: number, row: Row, cost: number) {
+  constructor(request: PendingRequest, index: number, row: Row) {
+    const { members, baseline, model } = request
     this.request = request
     this.index = index
     this.row = row
-    this.cost = cost
+    this.cost = members + (baseline ? baselineRows : 0)
+    this.work = (members + (baseline ? baselineWork : 0)) * model.served.wordOperations
   }
 }
+
+let lastId = 0
 
 /** A request that was admitted: it collects its rows' answers, and settles once, by the last of them or by an error. */
 export class PendingRequest {
   readonly model: LoadedModel
+  readonly flow: Flow<PendingRow>
   readonly members: number
   readonly baseline: boolean
+  /** On the clock of `performance.now()`; Infinity where there is none. */
+  readonly deadline: number
   /** The lane in which its rows wait for their computation. */
   readonly lane: Lane
   readonly rows: readonly PendingRow[]
   readonly answers: Promise<readonly RowAnswer[]>
+  readonly #id = ++lastId
   readonly #answers: (RowAnswer | undefined)[]
   #missing: number
   #settle: {
@@ -41,22 +63,26 @@ export class PendingRequest {
     readonly reject: (error: XnordError) => void
   } | null = null
 
-  /** @param baselineCost what the baseline adds to the cost of each row */
-  constructor(model: LoadedModel, { members, baseline, rows }: PredictRequest, baselineCost: number) {
+  /** @param delay milliseconds for which its rows may be held back for others to join them */
+  constructor(model: LoadedModel, flow: Flow<PendingRow>, request: PredictRequest, delay: number) {
+    const { members, baseline, rows, deadline = Number.POSITIVE_INFINITY } = request
     this.model = model
-    this.rows = rows.map((row, index) => new PendingRow(this, index, row, members + baselineCost))
+    this.flow = flow
     this.members = members
     this.baseline = baseline
-    this.lane = {
-      key: `${model.spec.id}/${members}/${baseline}`,
-      maxItems: model.served.maxRows,
-      returning: false,
-    }
+    this.deadline = deadline
+    this.rows = rows.map((row, index) => new PendingRow(this, index, row))
+    this.lane = { key: `${members}/${baseline}`, maxItems: model.served.maxRows, returning: false, delay }
     this.#answers = rows.map(() => undefined)
     this.#missing = rows.length
     this.answers = new Promise((resolve, reject) => {
       this.#settle = { resolve, reject }
     })
+  }
+
+  /** A lane of its own: if it was one of its rows that killed a worker, no other request is to be there the next time. */
+  get retryLane(): Lane {
+    return { ...this.lane, key: `retry/${this.#id}`, delay: 0 }
   }
 
   /** Nobody waits for more: it has its last answer, or has failed. */

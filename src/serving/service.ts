@@ -26,16 +26,18 @@ const drainLimit = 10_000
  */
 export async function createService(options: ServiceOptions): Promise<Service> {
   const { models: folder, workers, maxPixels, defaultModel, observer, log, onDead } = options
+  const { batchDelay = 0, maxBatchRows = Number.POSITIVE_INFINITY } = options
   const choice = await loadBackend(options.backend)
   announceBackend(choice, workers, log)
   const { backend } = choice
   const pool = new WorkerPool({ workers, backend, maxPixels, log, observer, onDead })
   const holders = new Holders<LoadedModel>()
-  const dispatcher = new Dispatcher({ ...options, pool, holders })
+  const dispatcher = new Dispatcher({ ...options, batchDelay, pool, holders })
   const library = new Library({
     folder,
     backend: backend.name,
     defaultModel,
+    maxBatchRows,
     pool,
     occupy: task => dispatcher.occupy(task),
     holders,

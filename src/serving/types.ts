@@ -166,8 +166,12 @@ export interface ServiceOptions {
   readonly models: string
   /** Threads that compute, 1 or more. */
   readonly workers: number
-  /** What may wait at once, counted in rows × members (plus the baseline's cost where it is asked for). */
+  /** What may wait at once for each model, in rows × members (plus the baseline's cost where it is asked for). */
   readonly queueRows: number
+  /** Rows that one batch takes at most, where a model could take more. */
+  readonly maxBatchRows?: number | undefined
+  /** Milliseconds for which rows may be held back so that others can join their batch; without it no row is. */
+  readonly batchDelay?: number | undefined
   /** Forces a backend; without it the fastest that runs here. */
   readonly backend?: string | undefined
   /** Pixels of an image file beyond which it is refused before anything is decoded. */

@@ -1,29 +1,23 @@
 import fc from 'fast-check'
 import { test } from 'tap'
 import { Batcher } from '../../src/serving/batcher.ts'
-import { AdmissionQueue, type Batch, type Lane } from '../../src/serving/queue.ts'
-
-interface Item {
-  readonly name: string
-  readonly cost: number
-}
-
-const lane = (key: string, maxItems = 4): Lane => ({ key, maxItems, returning: false })
-const preparing: Lane = { key: 'preparing', maxItems: 1, returning: true }
+import { type Batch, FairQueue, Flow, type Lane } from '../../src/serving/queue.ts'
+import { Item, lane, names, place, preparing } from './queueing.ts'
 
 /** A batcher whose batches stay out until the test lets them return. */
 function harness(workers: number) {
-  const queue = new AdmissionQueue<Item>(1000, () => 1)
+  const queue = new FairQueue<Item>()
+  const flow = new Flow<Item>(1000)
   const out: { readonly names: readonly string[]; readonly finish: () => void }[] = []
   const batcher = new Batcher<Item>(queue, workers, batch => {
-    const names = batch.items.map(item => item.name)
-    return new Promise<void>(finish => out.push({ names, finish }))
+    return new Promise<void>(finish => out.push({ names: names(batch), finish }))
   })
-  const admit = (into: Lane, ...names: readonly string[]) => {
-    queue.admit(names.map(name => ({ item: { name, cost: 1 }, lane: into })))
+  const admit = (into: Lane, ...list: readonly string[]) => {
+    const items = list.map(name => new Item(name, { waitingSince: performance.now() }))
+    queue.admit(flow, place(into, ...items), () => 1)
     batcher.wake()
   }
-  return { queue, batcher, out, admit }
+  return { batcher, out, admit }
 }
 
 const settled = () => new Promise(setImmediate)
@@ -84,6 +78,30 @@ test('a task beside the batches takes one worker from them until it is over, how
   t.same(out[0].names, ['1'])
 })
 
+test('a lane with a delay waits for more, though a worker is free, but no longer than that', async t => {
+  const { out, admit } = harness(1)
+  const slow = { ...lane('a', 2), delay: 5 }
+  admit(slow, '1')
+  t.equal(out.length, 0)
+  admit(slow, '2')
+  t.same(out[0].names, ['1', '2'])
+  out[0].finish()
+  await settled()
+  admit(slow, '3')
+  while (out.length < 2) await settled()
+  t.same(out[1].names, ['3'])
+})
+
+test('what is held back leaves when all is to end', async t => {
+  const { batcher, out, admit } = harness(1)
+  admit({ ...lane('a', 2), delay: 60_000 }, '1')
+  t.equal(out.length, 0)
+  const idle = batcher.idle()
+  t.same(out[0].names, ['1'])
+  out[0].finish()
+  await idle
+})
+
 test('it is idle when the last batch has returned, and only then', async t => {
   const { batcher, out, admit } = harness(1)
   await batcher.idle()
@@ -110,32 +128,39 @@ const requests = fc.array(
   { maxLength: 30 },
 )
 
+class Homing extends Item {
+  readonly home: Lane
+
+  constructor(name: string, home: Lane) {
+    super(name)
+    this.home = home
+  }
+}
+
 test('every row leaves exactly once, in order within its lane, and never more batches than workers', async () => {
   await fc.assert(
     fc.asyncProperty(
       requests,
       fc.integer({ min: 1, max: 3 }),
       fc.infiniteStream(fc.nat(3)),
-      async (list, workers, delays) => {
-        const lanes = [lane('a', 1), lane('b', 3), lane('c', 64)]
-        const queue = new AdmissionQueue<Item & { readonly home: Lane }>(10_000, () => 1)
+      async (list, workers, turns) => {
+        const lanes = [lane('a', 1), { ...lane('b', 3), delay: 1 }, lane('c', 64)]
+        const queue = new FairQueue<Homing>()
+        const flow = new Flow<Homing>(10_000)
         const left = new Map<string, string[]>()
         const prepared = new Set<string>()
         let out = 0
         let mostOut = 0
-        const send = async ({ lane, items }: Batch<Item & { readonly home: Lane }>) => {
+        const send = async ({ lane, items }: Batch<Homing>) => {
           mostOut = Math.max(mostOut, ++out)
-          const [delay] = [delays.next().value as number]
+          const [delay] = [turns.next().value as number]
           for (let turn = 0; turn < delay; turn++) await settled()
           if (lane.returning) {
             for (const item of items) {
               prepared.add(item.name)
-              queue.comeBack(item, item.home)
+              queue.comeBack(flow, item, item.home)
             }
-          } else {
-            const names = items.map(item => item.name)
-            left.set(lane.key, [...(left.get(lane.key) ?? []), ...names])
-          }
+          } else left.set(lane.key, [...(left.get(lane.key) ?? []), ...items.map(item => item.name)])
           out--
         }
         const batcher = new Batcher(queue, workers, send)
@@ -144,8 +169,9 @@ test('every row leaves exactly once, in order within its lane, and never more ba
         let count = 0
         for (const { lane: index, rows, prepares, pause } of list) {
           const home = lanes[index]
-          const items = Array.from({ length: rows }, () => ({ name: `${count++}`, cost: 1, home }))
-          queue.admit(items.map(item => ({ item, lane: prepares ? preparing : home })))
+          const items = Array.from({ length: rows }, () => new Homing(`${count++}`, home))
+          const admitted = items.map(item => ({ item, lane: prepares ? preparing : home }))
+          queue.admit(flow, admitted, () => 1)
           everything.push(...items.map(({ name }) => name))
           if (!prepares) {
             direct.set(home.key, [...(direct.get(home.key) ?? []), ...items.map(({ name }) => name)])

@@ -201,12 +201,15 @@ test('a service with two workers', async t => {
     t.throws(() => service.find('tiny', 2), { code: 'VERSION_UNKNOWN' })
   })
 
-  await t.test('loses what a dying worker computes, and nothing after it', async t => {
+  await t.test('answers all though its workers die, and goes on with new ones', async t => {
     const rows = Array.from({ length: 300 }, () => ({ kind: 'file' as const, bytes: digit }))
-    const lost = t.rejects(predict(rows), { code: 'WORKER_LOST', retryAfter: 1 })
+    const [[expected]] = [logits(await predict([rows[0]]))]
+    const under = predict(rows)
     await Promise.all(threads.map(thread => thread.terminate()))
-    await lost
-    t.ok(observed.rejected.some(([reason]) => reason === 'WORKER_LOST'))
+    t.ok(logits(await under).every(row => row.toString() === expected.toString()))
+    t.same(observed.workersLost, ['exit', 'exit'])
+    t.ok(observed.retried.length > 0)
+    t.same(observed.rejected, [])
     const answers = await Promise.all(tinyRows.map(row => predict([row], { members: 3 })))
     t.same(
       answers.map(answer => logits(answer)[0]),
@@ -230,6 +233,21 @@ test('a service with two workers', async t => {
     await closing
     t.equal(service.close(), closing)
   })
+})
+
+test('a batch takes no more rows than it is told to', async t => {
+  const limits = { workers: 1, maxBatchRows: 3, batchDelay: 1 }
+  const { options: given, observed } = options(tinyFolder(t.testdir({})), limits)
+  const service = await createService(given)
+  t.teardown(() => service.close())
+  const model = service.find('tiny')
+  t.equal(model.maxRows, 3)
+  await service.predict({ model, rows: tinyRows.slice(0, 7), members: 1, baseline: false })
+  t.same(observed.batches, [
+    { rows: 3, reason: 'full' },
+    { rows: 3, reason: 'full' },
+    { rows: 1, reason: 'delay' },
+  ])
 })
 
 const allBackends = [...(builtAddon.skip ? [] : builtAddon.load().backends), 'wasm']
