@@ -5,6 +5,7 @@ import type { Config } from './config.ts'
 import { XnordError } from './errors.ts'
 import { buildApp } from './http/app.ts'
 import { createMetrics } from './http/metrics.ts'
+import { Statistics } from './http/statistics.ts'
 import { availableCores } from './serving/cores.ts'
 import { createService } from './serving/service.ts'
 
@@ -33,6 +34,7 @@ export async function startServer(
   onDead?: (cause: unknown) => void,
 ): Promise<Server> {
   const metrics = createMetrics()
+  const statistics = new Statistics()
   const service = await createService({
     models: config.models,
     workers: config.workers ?? availableCores(),
@@ -40,12 +42,12 @@ export async function startServer(
     backend: config.backend ?? undefined,
     maxPixels: config.maxPixels,
     defaultModel: config.defaultModel ?? undefined,
-    observer: metrics.observer,
+    observer: statistics.observe(metrics.observer),
     log,
     onDead,
   })
   let draining = false
-  const app = await buildApp({ service, config, metrics, log, draining: () => draining })
+  const app = await buildApp({ service, config, metrics, statistics, log, draining: () => draining })
   const url = await listen(app, config).catch(async failure => {
     await app.close()
     await service.close()

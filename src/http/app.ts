@@ -25,12 +25,15 @@ import { healthRoutes } from './routes/v2-health.ts'
 import { inferRoutes } from './routes/v2-infer.ts'
 import { metadataRoutes } from './routes/v2-models.ts'
 import { repositoryRoutes } from './routes/v2-repository.ts'
+import { statisticsRoutes } from './routes/v2-statistics.ts'
+import type { Statistics } from './statistics.ts'
 import { timeouts } from './timeouts.ts'
 
 export interface AppOptions {
   readonly service: Service
   readonly config: Config
   readonly metrics: Metrics
+  readonly statistics: Statistics
   /** Without it nothing is logged. */
   readonly log?: FastifyBaseLogger
   /** Turns readiness off when it becomes true. */
@@ -39,11 +42,12 @@ export interface AppOptions {
 
 /** The HTTP side of a running service, not listening yet. Closing it leaves the service running. */
 export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
-  const { service, config, metrics, log } = options
+  const { service, config, metrics, statistics, log } = options
   const context: HttpContext = {
     service,
     config,
     metrics,
+    statistics,
     heldBytes: new HeldBytes(config.maxHeldBytes),
     keys: createKeyHooks(config),
     draining: options.draining ?? (() => false),
@@ -81,7 +85,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   // The schemas of answers are the documentation's; tests hold answers to them. JSON.stringify is the faster writer.
   app.setSerializerCompiler(() => data => JSON.stringify(data))
   addSecurityHeaders(app, securityHeaders)
-  recordRequests(app, metrics, log !== undefined && config.logRequests ? log : null)
+  recordRequests(app, metrics, statistics, log !== undefined && config.logRequests ? log : null)
   limitConnections(app, config.maxConnections, metrics)
   boundRestOfBody(app)
   endConnectionsOnClose(app)
@@ -110,6 +114,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
         await guarded.register(metadataRoutes, context)
         await guarded.register(inferRoutes, context)
         await guarded.register(repositoryRoutes, context)
+        await guarded.register(statisticsRoutes, context)
       })
     },
     { prefix: '/v2' },

@@ -4,12 +4,14 @@ import type { RowTimes, ServedModel, Service } from '../serving/types.ts'
 import type { HeldBytes } from './held-bytes.ts'
 import type { Metrics } from './metrics.ts'
 import type { KeyHooks } from './plugins/keys.ts'
+import type { Statistics } from './statistics.ts'
 
 /** What the routes work with. */
 export interface HttpContext {
   readonly service: Service
   readonly config: Config
   readonly metrics: Metrics
+  readonly statistics: Statistics
   readonly heldBytes: HeldBytes
   readonly keys: KeyHooks
   /** True from the first signal to end: readiness is off, and all else goes on. */

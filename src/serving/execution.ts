@@ -149,7 +149,8 @@ export class Execution {
     this.#inFlight += cost
     try {
       const reply = await this.#ask(rows, slot)
-      this.#observer.batch(request.model.served, { rows: rows.length, reason })
+      const { compute } = reply
+      this.#observer.batch(request.model.served, { rows: rows.length, reason, compute })
       this.#deliver(rows, reply)
       this.#rate.record(work, (performance.now() - start) / 1000)
     } catch (thrown) {

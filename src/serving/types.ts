@@ -118,8 +118,11 @@ export interface Observer {
     model: ServedModel,
     times: { queue: number; decode: number; compute: number | null; baseline: number | null },
   ): void
-  /** A batch came back from a worker. */
-  batch(model: ServedModel, batch: { readonly rows: number; readonly reason: BatchReason }): void
+  /** A batch came back from a worker, which computed for so many milliseconds. */
+  batch(
+    model: ServedModel,
+    batch: { readonly rows: number; readonly reason: BatchReason; readonly compute: number },
+  ): void
   rejected(model: ServedModel, reason: RejectionReason, rows: number): void
   /** A row was answered with an error of its own (a broken image). */
   failed(model: ServedModel, code: ErrorCode): void

@@ -30,6 +30,10 @@ test('perf_analyzer, unmodified, measures the server', { skip: perfAnalyzer.skip
     t.equal(status, 0, output)
     t.match(output, new RegExp(`Batch size: ${batch}\n`))
     t.match(output, /Throughput: [1-9]/)
+    // What it reads of the statistics.
+    t.match(output, /Inference count: [1-9]/)
+    t.match(output, /Execution count: [1-9]/)
+    t.match(output, /Successful request count: [1-9]/)
     t.notMatch(output, /[Ff]ail/)
   }
 })

@@ -54,7 +54,13 @@ class TritonClient(unittest.TestCase):
     def test_server_metadata_names_what_is_offered(self):
         metadata = self.client.get_server_metadata()
         self.assertEqual(metadata["name"], "xnord")
-        for extension in ("binary_tensor_data", "classification", "model_configuration", "model_repository"):
+        for extension in (
+            "binary_tensor_data",
+            "classification",
+            "model_configuration",
+            "statistics",
+            "model_repository",
+        ):
             self.assertIn(extension, metadata["extensions"])
 
     def test_model_metadata_and_configuration_describe_the_same_model(self):
@@ -67,6 +73,17 @@ class TritonClient(unittest.TestCase):
             self.assertEqual(config["input"][0]["dims"], [13, 11, 3])
             self.assertGreater(config["max_batch_size"], 0)
             self.assertEqual([o["name"] for o in metadata["outputs"]], [o["name"] for o in config["output"]])
+
+    def test_statistics_count_rows_and_requests(self):
+        def counts(version=""):
+            stats = self.client.get_inference_statistics("tiny", version)["model_stats"][0]
+            return stats["inference_count"], stats["inference_stats"]["success"]["count"]
+
+        rows, requests = counts()
+        for _ in range(3):
+            self.client.infer("tiny", images())
+        self.assertEqual(counts("1"), (rows + 3 * len(IMAGES), requests + 3))
+        self.assertEqual(len(self.client.get_inference_statistics()["model_stats"]), 1)
 
     def test_tensors_in_binary(self):
         result = self.client.infer("tiny", images(), parameters=ALL_MEMBERS)

@@ -5,6 +5,7 @@ import { test } from 'tap'
 import { readConfig } from '../../src/config.ts'
 import { buildApp } from '../../src/http/app.ts'
 import { createMetrics } from '../../src/http/metrics.ts'
+import { Statistics } from '../../src/http/statistics.ts'
 import { createService } from '../../src/serving/service.ts'
 import { tinyFolder, tinyLogits, tinyRows } from '../serving/tiny.ts'
 import { metric, multipart } from './helper.ts'
@@ -46,15 +47,16 @@ const digit = readFileSync(new URL('../fixtures/digit.png', import.meta.url))
 test('a server over the real service', async t => {
   const config = { ...readConfig({}), logLevel: 'silent' as const }
   const metrics = createMetrics()
+  const statistics = new Statistics()
   const service = await createService({
     models: tinyFolder(t.testdir()),
     workers: 1,
     queueRows: 1000,
     maxPixels: config.maxPixels,
-    observer: metrics.observer,
+    observer: statistics.observe(metrics.observer),
     log: pino({ level: 'silent' }),
   })
-  const app = await buildApp({ service, config, metrics })
+  const app = await buildApp({ service, config, metrics, statistics })
   t.teardown(async () => {
     await app.close()
     await service.close()

@@ -3,6 +3,7 @@ import type { FastifyInstance } from 'fastify'
 import { type Config, readConfig } from '../../src/config.ts'
 import { type AppOptions, buildApp } from '../../src/http/app.ts'
 import { createMetrics } from '../../src/http/metrics.ts'
+import { Statistics } from '../../src/http/statistics.ts'
 import { type FakeOptions, fakeService } from './fake-service.ts'
 
 export interface TestOptions extends FakeOptions {
@@ -19,15 +20,17 @@ interface Teardown {
 export async function testApp(t: Teardown, { config = {}, draining, log, ...fake }: TestOptions = {}) {
   const { service, requests, changes } = fakeService(fake)
   const metrics = createMetrics()
+  const statistics = new Statistics()
   const app = await buildApp({
     service,
     metrics,
+    statistics,
     config: { ...readConfig({}), logLevel: 'silent', ...config },
     ...(draining !== undefined && { draining }),
     ...(log !== undefined && { log }),
   })
   t.teardown(() => app.close())
-  return { app, requests, changes, metrics }
+  return { app, requests, changes, metrics, statistics }
 }
 
 export interface Part {

@@ -104,7 +104,7 @@ test('rows are observed once a stage, a stage that did not happen not at all', a
 
 test('batches, rejections and broken rows are counted', async t => {
   const metrics = createMetrics()
-  metrics.observer.batch(shapes, { rows: 3, reason: 'full' })
+  metrics.observer.batch(shapes, { rows: 3, reason: 'full', compute: 1 })
   metrics.observer.rejected(shapes, 'QUEUE_FULL', 5)
   metrics.observer.failed(shapes, 'IMAGE_EMPTY')
   const lines = await series(metrics)
@@ -125,7 +125,7 @@ test('every combination of labels is there from the start, at zero', async t => 
   const names = (lines: readonly string[]) => lines.map(line => line.slice(0, line.lastIndexOf(' '))).sort()
   const before = names(await series(metrics))
   metrics.observer.row(shapes, { queue: 1, decode: 1, compute: 1, baseline: 1 })
-  metrics.observer.batch(shapes, { rows: 1, reason: 'delay' })
+  metrics.observer.batch(shapes, { rows: 1, reason: 'delay', compute: 1 })
   metrics.observer.retried(shapes, 1)
   metrics.observer.workerLost('exit')
   metrics.observer.rejected(shapes, 'WORKER_LOST', 1)
@@ -143,7 +143,7 @@ test('every combination of labels is there from the start, at zero', async t => 
 test('a swap changes the digest, and keeps what was counted', async t => {
   const metrics = createMetrics()
   metrics.observer.loaded(shapes)
-  metrics.observer.batch(shapes, { rows: 3, reason: 'full' })
+  metrics.observer.batch(shapes, { rows: 3, reason: 'full', compute: 1 })
   metrics.observer.loaded({ ...shapes, digest: 'e'.repeat(64), maxRows: 32 })
   metrics.observer.unloaded(shapes)
   const lines = await series(metrics)

@@ -18,6 +18,7 @@ test('/v2 describes the server', async t => {
     'binary_tensor_data',
     'classification',
     'model_configuration',
+    'statistics',
     'bit_packed_tensor_data',
   ])
 })

@@ -124,7 +124,7 @@ export function recordingObserver(): { readonly observer: Observer; readonly obs
   }
   const observer: Observer = {
     row: (_, times) => void observed.rows.push(times),
-    batch: (_, batch) => void observed.batches.push(batch),
+    batch: (_, { rows, reason }) => void observed.batches.push({ rows, reason }),
     rejected: (_, reason, rows) => void observed.rejected.push([reason, rows]),
     failed: (_, code) => void observed.failed.push(code),
     workerLost: cause => void observed.workersLost.push(cause),

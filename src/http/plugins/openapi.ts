@@ -11,6 +11,7 @@ import {
   ModelMetadata,
   RepositoryIndex,
   ServerMetadata,
+  Statistics,
 } from '../schemas/v2.ts'
 import { version } from '../version.ts'
 import { addSecurityHeaders, documentHeaders } from './security-headers.ts'
@@ -36,6 +37,7 @@ const shared = [
   ModelMetadata,
   ModelConfiguration,
   RepositoryIndex,
+  Statistics,
   InferRequest,
   InferResponse,
 ]

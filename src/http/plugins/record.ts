@@ -1,5 +1,6 @@
 import type { FastifyBaseLogger, FastifyInstance, FastifyRequest } from 'fastify'
 import type { Metrics } from '../metrics.ts'
+import type { Statistics } from '../statistics.ts'
 import { traceIdOf } from '../traceparent.ts'
 
 declare module 'fastify' {
@@ -17,7 +18,12 @@ const clientClosedRequest = 499
  *
  * @param log null where requests are not logged
  */
-export function recordRequests(app: FastifyInstance, metrics: Metrics, log: FastifyBaseLogger | null): void {
+export function recordRequests(
+  app: FastifyInstance,
+  metrics: Metrics,
+  statistics: Statistics,
+  log: FastifyBaseLogger | null,
+): void {
   app.addHook('onRequest', (request, reply, next) => {
     request.receivedAt = performance.now()
     reply.header('x-request-id', request.id)
@@ -33,6 +39,7 @@ export function recordRequests(app: FastifyInstance, metrics: Metrics, log: Fast
         const { model, encoding } = request
         metrics.requestEnded(model, status, milliseconds / 1000)
         if (model !== null && encoding !== null) metrics.encoded(model, encoding / 1000)
+        statistics.requestEnded(request, status, milliseconds)
       }
       log?.info(lineOf(request, status, milliseconds), 'request')
     })

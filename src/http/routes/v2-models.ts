@@ -15,6 +15,7 @@ function extensionsOf({ adminKeys, adminKeysFile }: Config): readonly string[] {
     'binary_tensor_data',
     'classification',
     'model_configuration',
+    'statistics',
     // Without administrators nobody can load or unload.
     ...(adminKeys.length + adminKeysFile.length > 0 ? ['model_repository'] : []),
     'bit_packed_tensor_data',

@@ -65,6 +65,46 @@ export const ModelConfiguration = Type.Object(
 )
 export type ModelConfiguration = Static<typeof ModelConfiguration>
 
+const Duration = Type.Object({
+  count: Type.Integer({ minimum: 0 }),
+  ns: Type.Integer({ minimum: 0, description: 'Nanoseconds, all together.' }),
+})
+
+const ModelStatistics = Type.Object({
+  name: Type.String(),
+  version: Type.String(),
+  last_inference: Type.Integer({
+    minimum: 0,
+    description: 'Milliseconds since 1970; 0 where none was asked for.',
+  }),
+  inference_count: Type.Integer({ minimum: 0, description: 'Rows.' }),
+  execution_count: Type.Integer({ minimum: 0, description: 'Batches.' }),
+  inference_stats: Type.Object(
+    {
+      success: Duration,
+      fail: Duration,
+      queue: Duration,
+      compute_input: Duration,
+      compute_infer: Duration,
+      compute_output: Duration,
+      cache_hit: Duration,
+      cache_miss: Duration,
+    },
+    { description: 'Of requests.' },
+  ),
+  batch_stats: Type.Array(
+    Type.Object({
+      batch_size: Type.Integer({ minimum: 1 }),
+      compute_input: Duration,
+      compute_infer: Duration,
+      compute_output: Duration,
+    }),
+  ),
+})
+export type ModelStatistics = Static<typeof ModelStatistics>
+
+export const Statistics = Type.Object({ model_stats: Type.Array(ModelStatistics) }, { $id: 'Statistics' })
+
 /** Both are optional: an empty body says as much as `{}`. */
 export const RepositoryIndexRequest = Type.Object(
   { ready: Type.Optional(Type.Boolean({ description: 'Only versions that answer.' })) },
