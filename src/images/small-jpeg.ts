@@ -1,5 +1,5 @@
 import { createRequire } from 'node:module'
-import { jpegSegments, startOfScan } from './jpeg.ts'
+import { jpegSegments } from './jpeg.ts'
 import type { RawImage } from './pixels.ts'
 import type { ImageInfo } from './probe.ts'
 import { WasmDecoder } from './wasm-decoder.ts'
@@ -68,22 +68,21 @@ function decode({ JPEGDecoder }: LibJpeg, bytes: Uint8Array): RawImage {
 }
 
 function isOrdinary(bytes: Uint8Array): boolean {
-  let components = 0
-  for (const { marker, offset } of jpegSegments(
-    new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength),
-  )) {
+  const segments = [...jpegSegments(new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength))]
+  const scan = segments.at(-1)!
+  const frame = segments.find(({ marker }) => marker === baselineFrame)
+  return (
+    frame !== undefined &&
+    isCommonlySampled(bytes, frame.offset) &&
     // One scan of all components: with more scans the work could be many times that of the pixels.
-    if (marker === startOfScan) return components > 0 && bytes[offset + 2] === components
-    if (marker === baselineFrame && components === 0) components = ordinaryComponents(bytes, offset)
-    else if (!plain.has(marker)) return false
-  }
-  return false
+    bytes[scan.offset + 2] === bytes[frame.offset + 7] &&
+    segments.every(segment => segment === scan || segment === frame || plain.has(segment.marker))
+  )
 }
 
-/** @returns 1 or 3, or 0 where they are sampled in a way that not every decoder knows */
-function ordinaryComponents(bytes: Uint8Array, frame: number): number {
-  const components = bytes[frame + 7]
-  if (components !== 3) return components === 1 ? 1 : 0
+/** Grey, 4:4:4, 4:2:2 or 4:2:0. */
+function isCommonlySampled(bytes: Uint8Array, frame: number): boolean {
+  if (bytes[frame + 7] === 1) return true
   const [luma, blue, red] = [bytes[frame + 9], bytes[frame + 12], bytes[frame + 15]]
-  return [0x11, 0x21, 0x22].includes(luma) && blue === 0x11 && red === 0x11 ? 3 : 0
+  return bytes[frame + 7] === 3 && [0x11, 0x21, 0x22].includes(luma) && blue === 0x11 && red === 0x11
 }
