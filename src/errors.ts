@@ -2,8 +2,9 @@
  * Every error that a caller or an operator can meet, by its stable code.
  *
  * `status` is the HTTP status where the error ends a request: 4xx is the caller's, 503 is ours and temporary,
- * 500 is a bug or a broken installation. Errors of the groups "model" and "start" end a load or the start, not a
- * request. `docs/errors.md` is generated from this table.
+ * 500 is a bug or a broken installation. Errors of the groups "model" and "start" end a load or the start; where the
+ * load was asked for over HTTP, a file that is no model we can serve is 422. `docs/errors.md` is generated from this
+ * table.
  */
 export const errorTable = {
   // The request
@@ -67,12 +68,12 @@ export const errorTable = {
 
   // A model file
   MODEL_UNREADABLE: { status: 500, group: 'model', title: "The model's file cannot be read" },
-  MODEL_TOO_LARGE: { status: 500, group: 'model', title: 'The model exceeds a limit of the format' },
-  MODEL_HEADER_INVALID: { status: 500, group: 'model', title: "The model file's header is not valid" },
-  MODEL_DIGEST_MISMATCH: { status: 500, group: 'model', title: 'The model file does not match its digest' },
-  MODEL_GRAPH_INVALID: { status: 500, group: 'model', title: "The model's graph is not valid" },
-  MODEL_TENSOR_INVALID: { status: 500, group: 'model', title: "One of the model's tensors is not valid" },
-  MODEL_UNSUPPORTED: { status: 500, group: 'model', title: 'The model uses what this engine cannot run' },
+  MODEL_TOO_LARGE: { status: 422, group: 'model', title: 'The model exceeds a limit of the format' },
+  MODEL_HEADER_INVALID: { status: 422, group: 'model', title: "The model file's header is not valid" },
+  MODEL_DIGEST_MISMATCH: { status: 422, group: 'model', title: 'The model file does not match its digest' },
+  MODEL_GRAPH_INVALID: { status: 422, group: 'model', title: "The model's graph is not valid" },
+  MODEL_TENSOR_INVALID: { status: 422, group: 'model', title: "One of the model's tensors is not valid" },
+  MODEL_UNSUPPORTED: { status: 422, group: 'model', title: 'The model uses what this engine cannot run' },
   MODEL_CHECK_FAILED: {
     status: 500,
     group: 'model',
