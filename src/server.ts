@@ -6,6 +6,7 @@ import { XnordError } from './errors.ts'
 import { buildApp } from './http/app.ts'
 import { createMetrics } from './http/metrics.ts'
 import { Statistics } from './http/statistics.ts'
+import { startTracing } from './http/tracing.ts'
 import { availableCores } from './serving/cores.ts'
 import { createService } from './serving/service.ts'
 
@@ -33,6 +34,7 @@ export async function startServer(
   log: Logger,
   onDead?: (cause: unknown) => void,
 ): Promise<Server> {
+  const tracing = await startTracing(process.env, log)
   const metrics = createMetrics()
   const statistics = new Statistics()
   const service = await createService({
@@ -47,10 +49,11 @@ export async function startServer(
     onDead,
   })
   let draining = false
-  const app = await buildApp({ service, config, metrics, statistics, log, draining: () => draining })
+  const app = await buildApp({ service, config, metrics, statistics, log, draining: () => draining, tracing })
   const url = await listen(app, config).catch(async failure => {
     await app.close()
     await service.close()
+    await tracing?.close()
     throw failure
   })
 
@@ -67,6 +70,7 @@ export async function startServer(
       await app.close()
       clearTimeout(limit)
       await service.close()
+      await tracing?.close()
       return complete
     },
   }

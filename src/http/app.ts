@@ -28,6 +28,7 @@ import { repositoryRoutes } from './routes/v2-repository.ts'
 import { statisticsRoutes } from './routes/v2-statistics.ts'
 import type { Statistics } from './statistics.ts'
 import { timeouts } from './timeouts.ts'
+import type { Tracing } from './tracing.ts'
 
 export interface AppOptions {
   readonly service: Service
@@ -38,6 +39,8 @@ export interface AppOptions {
   readonly log?: FastifyBaseLogger
   /** Turns readiness off when it becomes true. */
   readonly draining?: () => boolean
+  /** Without it no spans are made. */
+  readonly tracing?: Tracing | null
 }
 
 /** The HTTP side of a running service, not listening yet. Closing it leaves the service running. */
@@ -77,6 +80,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   })
   app.decorateRequest('model', null)
   app.decorateRequest('receivedAt', 0)
+  app.decorateRequest('traceId', null)
   app.decorateRequest('keyNumber', null)
   app.decorateRequest('rows', null)
   app.decorateRequest('stages', null)
@@ -84,6 +88,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   app.decorateRequest('code', null)
   // The schemas of answers are the documentation's; tests hold answers to them. JSON.stringify is the faster writer.
   app.setSerializerCompiler(() => data => JSON.stringify(data))
+  await options.tracing?.trace(app)
   addSecurityHeaders(app, securityHeaders)
   recordRequests(app, metrics, statistics, log !== undefined && config.logRequests ? log : null)
   limitConnections(app, config.maxConnections, metrics)

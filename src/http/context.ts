@@ -22,6 +22,8 @@ declare module 'fastify' {
   interface FastifyRequest {
     /** The model that answers, from when it is found; what metrics label the request with. */
     model: ServedModel | null
+    /** Of the trace that its span belongs to; null where it has none. */
+    traceId: string | null
     /** Which of the configured keys it came with; null where none was asked for. */
     keyNumber: number | null
     /** Milliseconds on the clock of `performance.now()` at which its headers had arrived. */

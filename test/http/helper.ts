@@ -10,6 +10,7 @@ export interface TestOptions extends FakeOptions {
   readonly config?: Partial<Config>
   readonly draining?: () => boolean
   readonly log?: AppOptions['log']
+  readonly tracing?: AppOptions['tracing']
 }
 
 interface Teardown {
@@ -17,7 +18,10 @@ interface Teardown {
 }
 
 /** The app over a test double of serving, closed when the test ends. */
-export async function testApp(t: Teardown, { config = {}, draining, log, ...fake }: TestOptions = {}) {
+export async function testApp(
+  t: Teardown,
+  { config = {}, draining, log, tracing, ...fake }: TestOptions = {},
+) {
   const { service, requests, changes } = fakeService(fake)
   const metrics = createMetrics()
   const statistics = new Statistics()
@@ -28,6 +32,7 @@ export async function testApp(t: Teardown, { config = {}, draining, log, ...fake
     config: { ...readConfig({}), logLevel: 'silent', ...config },
     ...(draining !== undefined && { draining }),
     ...(log !== undefined && { log }),
+    ...(tracing !== undefined && { tracing }),
   })
   t.teardown(() => app.close())
   return { app, requests, changes, metrics, statistics }

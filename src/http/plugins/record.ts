@@ -52,7 +52,7 @@ function lineOf(request: FastifyRequest, status: number, milliseconds: number): 
   const { model, stages, code } = request
   return {
     id: request.id,
-    traceId: traceIdOf(request.headers.traceparent),
+    traceId: request.traceId ?? traceIdOf(request.headers.traceparent),
     method: request.method,
     // As it was declared: an address can hold what nobody wants in a log.
     route: request.routeOptions.url,
