@@ -10,6 +10,9 @@ import { startTracing } from './http/tracing.ts'
 import { availableCores } from './serving/cores.ts'
 import { createService } from './serving/service.ts'
 
+/** Milliseconds that workers may take, when nobody waits for them any more, to finish what they have in hand. */
+const workersEnd = 5000
+
 /** A server that listens. */
 export interface Server {
   /** Such as `http://127.0.0.1:8080`. */
@@ -69,9 +72,10 @@ export async function startServer(
       }, config.shutdownSeconds * 1000)
       await app.close()
       clearTimeout(limit)
-      await service.close()
+      const ended = service.close().then(() => true)
+      const answered = await Promise.race([ended, delay(workersEnd, false, { ref: false })])
       await tracing?.close()
-      return complete
+      return complete && answered
     },
   }
 }

@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, readFileSync } from 'node:fs'
-import { Agent, type IncomingMessage, request } from 'node:http'
+import { Agent, createServer as createHttpServer, type IncomingMessage, request } from 'node:http'
 import { createServer } from 'node:net'
 import { createInterface } from 'node:readline'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -12,6 +12,9 @@ import { tinyFolder } from './serving/tiny.ts'
 const digit = readFileSync(new URL('./fixtures/digit.png', import.meta.url))
 const main = fileURLToPath(new URL('../dist/main.js', import.meta.url))
 const skip = !existsSync(main) && 'not built: npm test builds first'
+
+const key = 'predict-0123456789-secret'
+const adminKey = 'administrate-0123456789-secret'
 
 interface LogLine {
   readonly level: string
@@ -131,4 +134,78 @@ test('the configuration is logged at the start', { skip }, async t => {
   t.match(lines[0], { level: 'info', msg: 'xnord starts', config: { queueRows: 77, workers: 1 } })
   child.kill('SIGTERM')
   await ended
+})
+
+test('keys are asked for, and neither they nor what is sent for them reaches the log', { skip }, async t => {
+  const folder = t.testdir({ models: {}, keys: `${adminKey}\n` })
+  const { child, ended, lines, line } = run({
+    XNORD_MODELS: tinyFolder(`${folder}/models`),
+    XNORD_KEYS: key,
+    XNORD_ADMIN_KEYS_FILE: `${folder}/keys`,
+    XNORD_LOG_LEVEL: 'trace',
+  })
+  const { url } = await line('url')
+  const statuses: number[] = []
+  for (const token of [key, adminKey, 'another-secret']) {
+    const answer = await fetch(`${url}/models`, { headers: { authorization: `Bearer ${token}` } })
+    await answer.body?.cancel()
+    statuses.push(answer.status)
+  }
+  t.same(statuses, [200, 200, 401])
+  child.kill('SIGTERM')
+  t.equal(await ended, 0)
+  t.match(lines[0], { config: { keys: ['…'], keysFile: [], adminKeys: [], adminKeysFile: ['…'] } })
+  t.equal(lines.filter(({ msg }) => msg === 'request').length, 3, 'the last lines are there, too')
+  t.notMatch(JSON.stringify(lines), /secret/)
+})
+
+test('a mistake in keys is named, and they are not', { skip }, async t => {
+  const { ended, lines } = run({ XNORD_KEYS: 'short-secret' })
+  t.equal(await ended, 1)
+  t.match(lines, [{ level: 'fatal', detail: /^XNORD_KEYS: key 1 of the list must be 16 to 512 / }])
+  t.notMatch(JSON.stringify(lines), /secret/)
+})
+
+test('a client that outlasts the shutdown limit is cut off, and the process ends with 1', {
+  skip,
+}, async t => {
+  const { child, ended, line } = run({
+    XNORD_MODELS: tinyFolder(t.testdir()),
+    XNORD_SHUTDOWN_SECONDS: '1',
+  })
+  const { url } = await line('url')
+  const headers = { 'content-type': 'image/png', 'content-length': digit.length }
+  const upload = request(`${url}/predict`, { method: 'POST', headers })
+  const failed = once(upload, 'error')
+  upload.on('error', () => {})
+  upload.write(digit.subarray(0, 100))
+  await once(upload, 'socket')
+  await delay(200)
+  child.kill('SIGTERM')
+  await failed
+  t.equal(await ended, 1)
+})
+
+test('the last spans reach the collector before the process ends', { skip }, async t => {
+  const posts: string[] = []
+  const collector = createHttpServer((message, response) => {
+    posts.push(message.url!)
+    message.resume()
+    response.end()
+  }).listen(0, '127.0.0.1')
+  await once(collector, 'listening')
+  t.teardown(() => {
+    collector.closeAllConnections()
+    collector.close()
+  })
+  const { port } = collector.address() as { port: number }
+  const { child, ended, line } = run({
+    XNORD_MODELS: tinyFolder(t.testdir()),
+    OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${port}`,
+  })
+  const { url } = await line('url')
+  t.equal((await fetch(`${url}/models`)).status, 200)
+  child.kill('SIGTERM')
+  t.equal(await ended, 0)
+  t.same(posts, ['/v1/traces'])
 })
