@@ -104,14 +104,22 @@ export function readAll(stream: Readable, limit: number, take: Take): Promise<Bu
         refuse(error)
       }
     }
+    function closed(): void {
+      reject(new XnordError('BODY_MALFORMED', 'The body is cut short.'))
+    }
+    if (stream.destroyed) {
+      closed()
+      return
+    }
     stream.on('data', add)
-    // Most bodies are one chunk, which needs no copy.
-    stream.once('end', () => resolve(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks, length)))
+    stream.once('close', closed)
     stream.once('error', reject)
-    // Comes after the end, too, when it means nothing any more.
-    const closed = () => reject(new XnordError('BODY_MALFORMED', 'The body is cut short.'))
-    if (stream.destroyed) closed()
-    else stream.once('close', closed)
+    stream.once('end', () => {
+      // It closes after its end, too.
+      stream.off('close', closed)
+      // Most bodies are one chunk, which needs no copy.
+      resolve(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks, length))
+    })
   })
 }
 
