@@ -107,7 +107,28 @@ export const settings = {
     range: [1, 2 ** 24],
     default: 4096,
     meaning:
-      'Rows that may wait at one time, each counted once a member (and at its cost for the baseline); those in a worker no longer count. What comes beyond is refused with 503.',
+      'Rows that may wait at one time for each loaded version of a model, each counted once a member (and at its cost for the baseline); those in a worker no longer count. What comes beyond is refused with 503.',
+  }),
+  maxBatchRows: integer({
+    variable: 'XNORD_MAX_BATCH_ROWS',
+    range: [1, 65_536],
+    default: null,
+    defaultMeaning: "the model's own",
+    meaning: 'Rows that a worker computes at once, at most, where a model could take more.',
+  }),
+  batchDelay: milliseconds({
+    variable: 'XNORD_BATCH_DELAY',
+    range: [0, 1000],
+    default: 0,
+    meaning:
+      'Milliseconds for which rows may be held back, though a worker is free, so that others can join their batch. Without it, what waits leaves when a worker is free.',
+  }),
+  modelsWatch: seconds({
+    variable: 'XNORD_MODELS_WATCH',
+    range: [0, 86_400],
+    default: 0,
+    meaning:
+      'Seconds between two looks at the models folder, whose changes are then loaded, and what is gone unloaded; 0 never looks.',
   }),
   maxFiles: integer({
     variable: 'XNORD_MAX_FILES',
@@ -296,14 +317,22 @@ function integer<D extends number | null>({ range, ...options }: NumberOptions<D
   }
 }
 
-function seconds({ range: [least, most], ...options }: NumberOptions<number>): Setting<number> {
+function seconds(options: NumberOptions<number>): Setting<number> {
+  return decimal(options, 'seconds')
+}
+
+function milliseconds(options: NumberOptions<number>): Setting<number> {
+  return decimal(options, 'milliseconds')
+}
+
+function decimal({ range: [least, most], ...options }: NumberOptions<number>, unit: string): Setting<number> {
   return {
     ...options,
     type: `number, ${least} … ${most}`,
     parse(stated) {
       const value = /^\d{1,9}(\.\d{1,9})?$/.test(stated) ? Number(stated) : Number.NaN
       if (value >= least && value <= most) return value
-      throw new Error(`must be a number of seconds from ${least} to ${most}`)
+      throw new Error(`must be a number of ${unit} from ${least} to ${most}`)
     },
   }
 }

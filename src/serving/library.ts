@@ -5,7 +5,7 @@ import type { Holders } from './holders.ts'
 import type { ModelSpec } from './messages.ts'
 import { type LoadedModel, loadModel } from './model.ts'
 import type { WorkerPool } from './pool.ts'
-import { type FoundVersion, findVersions, findVersionsOf, signatureOf } from './repository.ts'
+import { type FoundVersion, findVersions, findVersionsOf, signatureOf, silent } from './repository.ts'
 import type { Log, Observer, RepositoryEntry, ServedModel } from './types.ts'
 
 export interface LibraryOptions {
@@ -86,7 +86,6 @@ export class Library {
 
   /** See `Service`. */
   async index(): Promise<readonly RepositoryEntry[]> {
-    const silent = { info() {}, warn() {}, error() {} }
     const found = new Map(
       (await findVersions(this.#options.folder, silent)).map(version => [keyOf(version), version]),
     )

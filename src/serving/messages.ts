@@ -5,6 +5,7 @@ import type { InputSpec } from '../engine/graph.ts'
 import type { Plan } from '../engine/plan.ts'
 import type { ErrorData } from '../errors.ts'
 import type { LoadedBackend } from './backend.ts'
+import type { PackedRows } from './packed-rows.ts'
 import type { BaselinePrediction, Prediction } from './types.ts'
 
 /** What every worker is born with. */
@@ -86,6 +87,7 @@ export interface DoneReply {
   readonly kind: 'done'
 }
 
+/** Packed as it travels. */
 export interface RowsReply {
   readonly kind: 'rows'
   readonly rows: readonly RowReply[]
@@ -109,7 +111,7 @@ export interface UnknownModelReply {
 /** The tasks of a worker by name, as its entry exports them. */
 export interface WorkerTasks {
   open(message: OpenMessage): Promise<DoneReply | Failed>
-  run(message: RunMessage): Promise<RowsReply | UnknownModelReply | Failed>
+  run(message: RunMessage): Promise<PackedRows | UnknownModelReply | Failed>
   decode(message: DecodeMessage): Promise<DecodedReply | Failed>
   release(message: ReleaseMessage): Promise<DoneReply | Failed>
 }

@@ -15,6 +15,7 @@ import type {
   WorkerData,
   WorkerTasks,
 } from './messages.ts'
+import { unpackRows } from './packed-rows.ts'
 import type { Log, Observer, WorkerLossCause } from './types.ts'
 
 export interface WorkerPoolOptions extends WorkerData {
@@ -142,7 +143,8 @@ export class WorkerPool {
 
   /** @throws WORKER_LOST, and what the worker fails with */
   async run(message: RunMessage): Promise<RowsReply | UnknownModelReply> {
-    return this.#result(await this.#task('run', message, { transferList: [message.bytes] }))
+    const reply = this.#result(await this.#task('run', message, { transferList: [message.bytes] }))
+    return reply.kind === 'packed-rows' ? unpackRows(reply) : reply
   }
 
   /** @throws WORKER_LOST, and what the worker fails with */

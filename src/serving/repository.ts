@@ -11,6 +11,9 @@ export interface FoundVersion {
   readonly path: string
 }
 
+/** For a second look: what is ignored was reported at the first. */
+export const silent: Log = { info() {}, warn() {}, error() {} }
+
 const namePattern = /^[a-z0-9][a-z0-9._-]{0,63}$/
 /** No leading zeros: 1 and 01 would be the same version. */
 const versionPattern = /^[1-9][0-9]{0,8}$/

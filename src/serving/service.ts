@@ -6,6 +6,7 @@ import { Library } from './library.ts'
 import type { LoadedModel } from './model.ts'
 import { WorkerPool } from './pool.ts'
 import type {
+  Log,
   PredictRequest,
   RepositoryEntry,
   RowAnswer,
@@ -14,6 +15,7 @@ import type {
   ServiceOptions,
   ServiceState,
 } from './types.ts'
+import { Watcher } from './watcher.ts'
 
 /** Milliseconds in which `close` answers what was admitted. */
 const drainLimit = 10_000
@@ -26,7 +28,7 @@ const drainLimit = 10_000
  */
 export async function createService(options: ServiceOptions): Promise<Service> {
   const { models: folder, workers, maxPixels, defaultModel, observer, log, onDead } = options
-  const { batchDelay = 0, maxBatchRows = Number.POSITIVE_INFINITY } = options
+  const { batchDelay = 0, maxBatchRows = Number.POSITIVE_INFINITY, watchSeconds = 0 } = options
   const choice = await loadBackend(options.backend)
   announceBackend(choice, workers, log)
   const { backend } = choice
@@ -44,7 +46,9 @@ export async function createService(options: ServiceOptions): Promise<Service> {
     observer,
     log,
   })
+  const watcher = watchSeconds > 0 ? watch(library, folder, watchSeconds, log) : null
   try {
+    await watcher?.start()
     await library.start()
     const { models } = library.catalog
     if (models.length === 0) {
@@ -56,11 +60,22 @@ export async function createService(options: ServiceOptions): Promise<Service> {
         `The default model is ${JSON.stringify(defaultModel)}, and no model of this name can be served.`,
       )
     }
-    return new LibraryService(backend.name, pool, dispatcher, library)
+    return new LibraryService(backend.name, pool, dispatcher, library, watcher)
   } catch (thrown) {
+    watcher?.stop()
     await pool.close()
     throw thrown
   }
+}
+
+function watch(library: Library, folder: string, seconds: number, log: Log): Watcher {
+  return new Watcher({
+    folder,
+    seconds,
+    load: name => library.load(name),
+    unload: name => library.unload(name),
+    log,
+  })
 }
 
 class LibraryService implements Service {
@@ -68,13 +83,21 @@ class LibraryService implements Service {
   readonly #pool: WorkerPool
   readonly #dispatcher: Dispatcher
   readonly #library: Library
+  readonly #watcher: Watcher | null
   #closed: Promise<void> | null = null
 
-  constructor(backend: Service['backend'], pool: WorkerPool, dispatcher: Dispatcher, library: Library) {
+  constructor(
+    backend: Service['backend'],
+    pool: WorkerPool,
+    dispatcher: Dispatcher,
+    library: Library,
+    watcher: Watcher | null,
+  ) {
     this.backend = backend
     this.#pool = pool
     this.#dispatcher = dispatcher
     this.#library = library
+    this.#watcher = watcher
   }
 
   models(): readonly ServedModel[] {
@@ -130,6 +153,7 @@ class LibraryService implements Service {
   }
 
   async #end(): Promise<void> {
+    this.#watcher?.stop()
     await this.#dispatcher.drain(drainLimit)
     await this.#library.close()
     await this.#pool.close()

@@ -175,6 +175,8 @@ export interface ServiceOptions {
   readonly maxBatchRows?: number | undefined
   /** Milliseconds for which rows may be held back so that others can join their batch; without it no row is. */
   readonly batchDelay?: number | undefined
+  /** Seconds between two looks at the folder of models, whose changes are followed; without it they are not. */
+  readonly watchSeconds?: number | undefined
   /** Forces a backend; without it the fastest that runs here. */
   readonly backend?: string | undefined
   /** Pixels of an image file beyond which it is refused before anything is decoded. */

@@ -16,6 +16,7 @@ import type {
   WorkerData,
   WorkerTasks,
 } from './messages.ts'
+import { packRows } from './packed-rows.ts'
 import type { BaselinePrediction, Prediction } from './types.ts'
 
 /** A model as one worker holds it. */
@@ -82,7 +83,11 @@ export function createWorkerTasks(data: WorkerData): WorkerTasks {
         open(message.model, message.slot)
         return { kind: 'done' }
       }),
-    run: message => asData(() => run(message)),
+    run: message =>
+      asData(async () => {
+        const reply = await run(message)
+        return reply.kind === 'rows' ? packRows(reply) : reply
+      }),
     decode: message =>
       asData(async () => {
         const pixels = new Uint8Array(message.input.height * message.input.width * message.input.channels)

@@ -3,6 +3,7 @@ import { test } from 'tap'
 import type { ErrorCode } from '../../src/errors.ts'
 import type { RunMessage, WorkerTasks } from '../../src/serving/messages.ts'
 import type { LoadedModel } from '../../src/serving/model.ts'
+import { unpackRows } from '../../src/serving/packed-rows.ts'
 import type { Row } from '../../src/serving/types.ts'
 import { createWorkerTasks } from '../../src/serving/worker-tasks.ts'
 import { backend, loadTiny, tinyLogits, tinyRows } from './tiny.ts'
@@ -41,8 +42,8 @@ function message(model: LoadedModel, rows: readonly Row[], change: Partial<RunMe
 
 async function rowsOf(tasks: WorkerTasks, run: RunMessage) {
   const reply = await tasks.run(run)
-  if (reply.kind !== 'rows') throw new Error(`the worker replied ${JSON.stringify(reply)}`)
-  return reply
+  if (reply.kind !== 'packed-rows') throw new Error(`the worker replied ${JSON.stringify(reply)}`)
+  return unpackRows(reply)
 }
 
 async function logitsOf(
