@@ -1,7 +1,7 @@
 /**
- * Builds into dist/: the service, the page, the wasm kernels, and the native ones where there is a C++ compiler. A part
- * whose inputs have not changed since its last build is left alone, so that `npm start` and `npm test` can always call
- * this first. With `--require-native` the build fails where the native kernels cannot be built.
+ * Builds into dist/: the service, the client, the page, the wasm kernels, and the native ones where there is a C++
+ * compiler. A part whose inputs have not changed since its last build is left alone, so that `npm start` and `npm test`
+ * can always call this first. With `--require-native` the build fails where the native kernels cannot be built.
  */
 import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
@@ -71,6 +71,12 @@ const parts: readonly Part[] = [
       })
       return true
     },
+  },
+  {
+    name: 'client',
+    inputs: ['src/client', ...common],
+    outputs: ['dist/client/client.js', 'dist/client/client.d.ts'],
+    build: () => node('typescript/bin/tsc', ['-p', 'src/client']),
   },
   {
     name: 'service',
