@@ -4,47 +4,47 @@ import type { RowReply } from '../../src/serving/messages.ts'
 import { packRows, unpackRows } from '../../src/serving/packed-rows.ts'
 
 const number = fc.double({ noNaN: true })
+const record = <T>(model: { [K in keyof T]: fc.Arbitrary<T[K]> }) =>
+  fc.record(model, { noNullPrototype: true })
 
 /** Rows as one batch has them: of one number of members and classes, with a baseline or without. */
-const replies = fc
-  .record({
-    members: fc.integer({ min: 1, max: 3 }),
-    classes: fc.integer({ min: 1, max: 4 }),
-    withBaseline: fc.boolean(),
-  })
-  .chain(({ members, classes, withBaseline }) => {
-    const floats = (length: number) => fc.float32Array({ minLength: length, maxLength: length, noNaN: true })
-    const doubles = (length: number) => fc.float64Array({ minLength: length, maxLength: length, noNaN: true })
-    const answered: fc.Arbitrary<RowReply> = fc.record({
-      ok: fc.constant(true as const),
-      decode: number,
-      prediction: fc.record({
-        logits: floats(members * classes),
-        probabilities: doubles(classes),
-        index: fc.nat(classes - 1),
-        uncertainty: fc.record({
-          entropy: number,
-          mutualInformation: number,
-          agreement: number,
-          members: fc.constant(members),
-        }),
+const replies = record({
+  members: fc.integer({ min: 1, max: 3 }),
+  classes: fc.integer({ min: 1, max: 4 }),
+  withBaseline: fc.boolean(),
+}).chain(({ members, classes, withBaseline }) => {
+  const floats = (length: number) => fc.float32Array({ minLength: length, maxLength: length, noNaN: true })
+  const doubles = (length: number) => fc.float64Array({ minLength: length, maxLength: length, noNaN: true })
+  const answered: fc.Arbitrary<RowReply> = record({
+    ok: fc.constant(true as const),
+    decode: number,
+    prediction: record({
+      logits: floats(members * classes),
+      probabilities: doubles(classes),
+      index: fc.nat(classes - 1),
+      uncertainty: record({
+        entropy: number,
+        mutualInformation: number,
+        agreement: number,
+        members: fc.constant(members),
       }),
-      baseline: withBaseline
-        ? fc.record({ logits: floats(classes), probabilities: doubles(classes), index: fc.nat(classes - 1) })
-        : fc.constant(null),
-    })
-    const failed: fc.Arbitrary<RowReply> = fc.record({
-      ok: fc.constant(false as const),
-      decode: number,
-      error: fc.constant({ code: 'IMAGE_MALFORMED' as const, detail: 'It ends too early.' }),
-    })
-    return fc.record({
-      kind: fc.constant('rows' as const),
-      rows: fc.array(fc.oneof(answered, failed), { minLength: 1, maxLength: 6 }),
-      compute: number,
-      baseline: withBaseline ? number : fc.constant(null),
-    })
+    }),
+    baseline: withBaseline
+      ? record({ logits: floats(classes), probabilities: doubles(classes), index: fc.nat(classes - 1) })
+      : fc.constant(null),
   })
+  const failed: fc.Arbitrary<RowReply> = record({
+    ok: fc.constant(false as const),
+    decode: number,
+    error: fc.constant({ code: 'IMAGE_MALFORMED' as const, detail: 'It ends too early.' }),
+  })
+  return record({
+    kind: fc.constant('rows' as const),
+    rows: fc.array(fc.oneof(answered, failed), { minLength: 1, maxLength: 6 }),
+    compute: number,
+    baseline: withBaseline ? number : fc.constant(null),
+  })
+})
 
 test('answers come out as they went in, whichever rows failed', t => {
   fc.assert(
