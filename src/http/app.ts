@@ -12,7 +12,7 @@ import { answerErrors, inferenceStyle, newRequestId, problemStyle, sendError } f
 import { readIntegers } from './plugins/integers.ts'
 import { createKeyHooks } from './plugins/keys.ts'
 import { collectMethods } from './plugins/methods.ts'
-import { addOpenapi } from './plugins/openapi.ts'
+import { addOpenapi, keySecurity } from './plugins/openapi.ts'
 import { page } from './plugins/page.ts'
 import { createRateLimit } from './plugins/rate-limit.ts'
 import { recordRequests } from './plugins/record.ts'
@@ -103,6 +103,11 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   const limitRate = await createRateLimit(app, config.rateLimit)
   const guard = (scope: FastifyInstance) => {
     scope.addHook('onRequest', context.keys.requireKey)
+    if (context.keys.asking) {
+      scope.addHook('onRoute', route => {
+        route.schema = { ...route.schema, security: keySecurity }
+      })
+    }
     if (limitRate !== null) scope.addHook('onRequest', limitRate)
   }
   await app.register(async guarded => {

@@ -45,6 +45,25 @@ test('every route is documented, but for the page and the documentation itself',
   ])
 })
 
+test('routes that ask for a key say so, and those that do not ask do not', async t => {
+  const securityOf = async (keys: readonly string[]) => {
+    const { app } = await testApp(t, { config: { keys } })
+    const document = (await app.inject('/openapi.json')).json()
+    t.match(document.components.securitySchemes, { key: { type: 'http', scheme: 'bearer' } })
+    t.match(await new Validator().validate(document), { valid: true })
+    const { paths } = document
+    return [
+      paths['/predict'].post.security,
+      paths['/v2/models/{name}'].get.security,
+      paths['/v2/health/live'].get.security,
+      paths['/v2/repository/models/{name}/load'].post.security,
+    ]
+  }
+  const asked = [{ key: [] }]
+  t.same(await securityOf(['predict-0123456789']), [asked, asked, undefined, asked])
+  t.same(await securityOf([]), [undefined, undefined, undefined, asked])
+})
+
 test('bodies that are read as streams are documented', async t => {
   const { app } = await testApp(t)
   const { paths } = (await app.inject('/openapi.json')).json()

@@ -5,6 +5,8 @@ import { type ErrorCode, XnordError } from '../../errors.ts'
 
 /** `onRequest` hooks: they refuse a request before anything of its body has been read. */
 export interface KeyHooks {
+  /** Whether `requireKey` asks for a key at all. */
+  readonly asking: boolean
   /**
    * Lets pass who has any key, and everybody where no key for predictions is configured. For whole scopes of routes.
    *
@@ -30,6 +32,8 @@ export function createKeyHooks(
   const all = [...predicting, ...administrating]
 
   return {
+    asking: predicting.length > 0,
+
     requireKey(request, reply, next) {
       if (predicting.length === 0) return next()
       const key = sentKey(request)

@@ -42,6 +42,9 @@ const shared = [
   InferResponse,
 ]
 
+/** Of a route that takes a key. */
+export const keySecurity = [{ key: [] }]
+
 /** Collects the routes' schemas into `/openapi.json`, shown at `/docs`. Registered on the root, before the routes. */
 export async function addOpenapi(app: FastifyInstance): Promise<void> {
   for (const schema of shared) app.addSchema(schema)
@@ -53,6 +56,15 @@ export async function addOpenapi(app: FastifyInstance): Promise<void> {
         version,
         description: 'Image classification by binarized neural networks, computed with XOR and popcount.',
         license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
+      },
+      components: {
+        securitySchemes: {
+          key: {
+            type: 'http',
+            scheme: 'bearer',
+            description: 'One of the keys that the operator configured.',
+          },
+        },
       },
       tags: [
         { name: 'predict', description: 'Images in, answers out' },

@@ -33,7 +33,7 @@ export async function metadataRoutes(app: FastifyInstance, context: HttpContext)
       schema: {
         summary: 'Describe the server',
         tags: ['inference'],
-        response: { 200: { $ref: 'ServerMetadata#' } },
+        response: { 200: { $ref: 'ServerMetadata#' }, default: inferenceErrorResponse },
       },
     },
     async () => ({ name: 'xnord', version, extensions }),

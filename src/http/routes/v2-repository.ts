@@ -4,6 +4,7 @@ import { holdBody, readDecoded } from '../body.ts'
 import type { HttpContext } from '../context.ts'
 import { toXnordError } from '../fastify-errors.ts'
 import { inferenceStyle, sendError } from '../plugins/errors.ts'
+import { keySecurity } from '../plugins/openapi.ts'
 import { inferenceErrorResponse } from '../schemas/problem.ts'
 import {
   ModelPath,
@@ -78,6 +79,7 @@ export async function repositoryRoutes(app: FastifyInstance, context: HttpContex
         schema: {
           summary,
           tags: ['operation'],
+          security: keySecurity,
           params: ModelPath,
           body: RepositoryChangeRequest,
           response: {
