@@ -61,6 +61,11 @@ export interface PredictOptions extends CallOptions {
   readonly deadline?: number
 }
 
+export interface IndexOptions extends CallOptions {
+  /** Only what is served. */
+  readonly ready?: boolean
+}
+
 /**
  * Every call rejects with RequestError where there is no answer to what it asked, and with the reason of its signal
  * where that was aborted.
@@ -84,9 +89,7 @@ export interface Client {
   ready(options?: CallOptions): Promise<boolean>
   readonly repository: {
     /** Every version in the models folder, and what was served and is no longer there. */
-    index(
-      options?: CallOptions & { /** Only what is served. */ readonly ready?: boolean },
-    ): Promise<readonly RepositoryEntry[]>
+    index(options?: IndexOptions): Promise<readonly RepositoryEntry[]>
     /** Loads what is new or changed of a model. With a key for administration only. */
     load(name: string, options?: CallOptions): Promise<void>
     /** Takes a model out of service. With a key for administration only. */
