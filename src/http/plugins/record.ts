@@ -47,7 +47,7 @@ export function recordRequests(
   })
 }
 
-/** What is undefined is left out of the line. */
+/** What is undefined is left out of the line. It is flat: pino writes an object within an object more slowly. */
 function lineOf(request: FastifyRequest, status: number, milliseconds: number): object {
   const { model, stages, code } = request
   return {
@@ -61,14 +61,12 @@ function lineOf(request: FastifyRequest, status: number, milliseconds: number): 
     rows: request.rows ?? undefined,
     status,
     code: code ?? undefined,
-    milliseconds: {
-      queue: rounded(stages?.queue),
-      decode: rounded(stages?.decode),
-      compute: rounded(stages?.compute),
-      baseline: rounded(stages?.baseline),
-      encode: rounded(request.encoding),
-      total: rounded(milliseconds),
-    },
+    queueMs: rounded(stages?.queue),
+    decodeMs: rounded(stages?.decode),
+    computeMs: rounded(stages?.compute),
+    baselineMs: rounded(stages?.baseline),
+    encodeMs: rounded(request.encoding),
+    totalMs: rounded(milliseconds),
   }
 }
 
