@@ -13,12 +13,14 @@ export function run(message: RunMessage): ReturnType<typeof tasks.run> {
   for (const { offset, length } of message.rows) {
     const bytes = new Uint8Array(message.bytes, offset, length)
     const [death, lastThread] = bytes.subarray(mark.length)
-    if (mark.every((byte, index) => bytes[index] === byte) && threadId <= lastThread) die(deaths[death])
+    if (mark.every((byte, index) => bytes[index] === byte) && threadId <= lastThread)
+      return die(deaths[death])
   }
   return tasks.run(message)
 }
 
-function die(death: (typeof deaths)[number]): void {
+/** Whatever the death, the task has no end. */
+function die(death: (typeof deaths)[number]): Promise<never> {
   if (death === 'exit') process.exit(9)
   if (death === 'error') {
     queueMicrotask(() => {
@@ -26,4 +28,5 @@ function die(death: (typeof deaths)[number]): void {
     })
   }
   for (const hoard: number[][] = []; death === 'memory'; ) hoard.push(new Array(100_000).fill(0.5))
+  return new Promise(() => undefined)
 }

@@ -25,7 +25,7 @@ test('a single worker that some rows kill', async t => {
     log,
     observer,
     entry: new URL('./mortal-worker.ts', import.meta.url),
-    resourceLimits: { maxOldGenerationSizeMb: 64 },
+    resourceLimits: { maxOldGenerationSizeMb: 256 },
   })
   t.teardown(() => pool.close())
   const model = await loadTiny(t.testdir({}), 1)
