@@ -10,9 +10,14 @@
 //
 // Three operations for 512 multiplications with addition, of which loads take none of the ports: the bound is
 // 3 / (vector ports) cycles, 1.5 on two ports (Intel) and on four of 256 bits (Zen 4), 0.75 on four of 512 (Zen 5).
-// bench/peak.cpp measures it. With masks, it is 4 masks that stay and 16 signs that are loaded, one for each vpternlogq
-// to overwrite: 24 loads a word, which take Zen 4 as long as the 48 operations. Pooled windows are the tile's four, and
-// leave it as one.
+// bench/peak.cpp measures it.
+//
+// With masks, vpternlogq takes the place of xor, and the bound stays: it overwrites an operand, but Zen 4 copies a
+// register by renaming it, and the last of a window's four may have the input itself. 4 signs, 4 masks and 4 words are
+// 12 loads for 48 operations. What Zen 4 reaches depends on the order, even where nothing is loaded: of copies it makes
+// one vpternlogq a cycle where it makes two xors, and vpternlogq, vpopcntq, vpaddq one after the other take 1.84
+// cycles. By kind, 8 after 8 after 8, those of two windows take 1.66; 4 of a kind take 1.75, and there are no registers
+// for 16. Pooled windows are the tile's four, and leave it as one.
 
 #include <immintrin.h>
 
@@ -28,35 +33,73 @@ struct DotProducts {
 };
 
 struct Avx512 : Lanes512 {
+  [[gnu::always_inline]] static __m512i broadcast(const uint8_t* input) {
+    long long word;
+    memcpy(&word, input, 8);
+    return _mm512_set1_epi64(word);
+  }
+
+  template <bool kFirst>
+  [[gnu::always_inline]] static void add(__m512i& sums, __m512i counts) {
+    sums = kFirst ? counts : _mm512_add_epi64(sums, counts);
+  }
+
+  template <bool kFirst, int P, int L>
+  [[gnu::always_inline]] static void addPlainWord(Bits<L> (&sums)[P], const uint8_t* const (&windows)[P], size_t at,
+                                                  const uint8_t* weights) {
+    constexpr int G = L / 8;
+    __m512i signs[G];
+    unroll<G>([&](auto g) { signs[g] = _mm512_load_si512(weights + 64 * g); });
+    unroll<P>([&](auto p) __attribute__((always_inline)) {
+      const __m512i input = broadcast(windows[p] + at);
+      unroll<G>([&](auto g) __attribute__((always_inline)) {
+        add<kFirst>(sums[p].groups[g], _mm512_popcnt_epi64(_mm512_xor_si512(input, signs[g])));
+      });
+    });
+  }
+
+  template <bool kFirst, int P, int L>
+  [[gnu::always_inline]] static void addMaskedWord(Bits<L> (&sums)[P], const uint8_t* const (&windows)[P], size_t at,
+                                                   const uint8_t* weights) {
+    constexpr int G = L / 8;
+    constexpr int kTogether = P % 2 == 0 ? 2 : 1;
+    __m512i signs[G];
+    __m512i masks[G];
+    unroll<G>([&](auto g) {
+      signs[g] = _mm512_load_si512(weights + 64 * g);
+      masks[g] = _mm512_load_si512(weights + 8 * L + 64 * g);
+    });
+    unroll<P / kTogether>([&](auto pair) __attribute__((always_inline)) {
+      __m512i differ[kTogether][G];
+      unroll<kTogether>([&](auto i) __attribute__((always_inline)) {
+        constexpr int kDifferAndMask = 0x28;
+        const __m512i input = broadcast(windows[kTogether * pair + i] + at);
+        unroll<G>([&](auto g) { differ[i][g] = _mm512_ternarylogic_epi64(input, signs[g], masks[g], kDifferAndMask); });
+      });
+      __m512i counts[kTogether][G];
+      unroll<kTogether>([&](auto i) __attribute__((always_inline)) {
+        unroll<G>([&](auto g) { counts[i][g] = _mm512_popcnt_epi64(differ[i][g]); });
+      });
+      unroll<kTogether>([&](auto i) __attribute__((always_inline)) {
+        unroll<G>([&](auto g) { add<kFirst>(sums[kTogether * pair + i].groups[g], counts[i][g]); });
+      });
+      // GCC would move the next pair's loads up here, among the additions.
+      asm volatile("" ::: "memory");
+    });
+  }
+
   template <int P, int L, bool kMasked>
   [[gnu::always_inline]] static void sumBits(Bits<L> (&sums)[P], const Step& step, const uint8_t* const (&windows)[P],
                                              const uint8_t* weights) {
     constexpr int G = L / 8;
-    constexpr size_t kWord = kMasked ? 16 * L : 8 * L;
     const auto addWord = [&](size_t at, auto isFirst) __attribute__((always_inline)) {
-      __m512i constants[G];
-      unroll<G>([&](auto g) { constants[g] = _mm512_load_si512(weights + (kMasked ? 8 * L : 0) + 64 * g); });
-      const uint8_t* signs = weights;
-      unroll<P>([&](auto p) {
-        long long word;
-        memcpy(&word, windows[p] + at, 8);
-        const __m512i input = _mm512_set1_epi64(word);
-        // vpternlogq overwrites an operand. Let that be signs that are loaded anew: a copy would cost a port. The
-        // compiler must not see that they are what it loaded before.
-        if constexpr (kMasked) asm("" : "+r"(signs));
-        unroll<G>([&](auto g) {
-          __m512i differ;
-          if constexpr (kMasked) {
-            constexpr int kDifferAndMask = 0x28;
-            differ = _mm512_ternarylogic_epi64(_mm512_load_si512(signs + 64 * g), input, constants[g], kDifferAndMask);
-          } else {
-            differ = _mm512_xor_si512(input, constants[g]);
-          }
-          const __m512i count = _mm512_popcnt_epi64(differ);
-          sums[p].groups[g] = isFirst == 1 ? count : _mm512_add_epi64(sums[p].groups[g], count);
-        });
-      });
-      weights += kWord;
+      constexpr bool kFirst = isFirst == 1;
+      if constexpr (kMasked) {
+        addMaskedWord<kFirst>(sums, windows, at, weights);
+      } else {
+        addPlainWord<kFirst>(sums, windows, at, weights);
+      }
+      weights += kMasked ? 16 * L : 8 * L;
     };
 
     // A window of 3 × 3 pixels with 128 channels has 18 words: an addition to zero would be one of 54 operations.
