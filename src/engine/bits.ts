@@ -51,3 +51,26 @@ export function countOnes(packed: Uint8Array): number {
   }
   return ones
 }
+
+/**
+ * Copies bits from the start of a byte to any bit of a packed row, whose bits from there on are 0 still.
+ *
+ * @param at first byte in `source`
+ * @param begin first bit in `target`
+ */
+export function placeBits(
+  source: Uint8Array,
+  at: number,
+  count: number,
+  target: Uint8Array,
+  begin: number,
+): void {
+  const shift = begin & 7
+  for (let done = 0; done < count; done += 8) {
+    const keep = Math.min(8, count - done)
+    const pair = (source[at + (done >> 3)] & ((1 << keep) - 1)) << shift
+    const index = (begin + done) >> 3
+    target[index] |= pair
+    if (pair > 0xff) target[index + 1] |= pair >> 8
+  }
+}

@@ -165,13 +165,14 @@ export class Execution {
   }
 
   async #ask(rows: readonly PendingRow[], slot: number): Promise<RowsReply> {
-    const { model, members, baseline } = rows[0].request
+    const { model, members, baseline, layers } = rows[0].request
     const { spec } = model
     const message = (): Omit<RunMessage, 'spec'> => ({
       model: spec.id,
       slot,
       members,
       baseline,
+      layers,
       ...pack(rows),
     })
     const reply = await this.#pool.run({ ...message(), spec: null })
@@ -186,10 +187,11 @@ export class Execution {
 
   #deliver(rows: readonly PendingRow[], reply: RowsReply): void {
     const computed = reply.rows.filter(row => row.ok).length
+    let answered = 0
     rows.forEach((row, position) => {
       const rowReply = reply.rows[position]
       const decode = row.decoded + rowReply.decode
-      if (rowReply.ok) this.#answer(row, rowReply, decode, reply, computed)
+      if (rowReply.ok) this.#answer(row, rowReply, decode, reply, answered++, computed)
       else this.fail(row, new XnordError(rowReply.error.code, rowReply.error.detail), decode)
     })
   }
@@ -199,6 +201,7 @@ export class Execution {
     { prediction, baseline }: Extract<RowReply, { readonly ok: true }>,
     decode: number,
     batch: RowsReply,
+    place: number,
     computed: number,
   ): void {
     if (row.request.settled) return
@@ -209,7 +212,11 @@ export class Execution {
       baseline: batch.baseline === null ? null : batch.baseline / computed,
     }
     this.#observer.row(row.request.model.served, times)
-    row.request.answer(row.index, { ok: true, prediction, baseline, times })
+    const layers = batch.layers.map(all => {
+      const bytes = all.length / computed
+      return all.subarray(place * bytes, (place + 1) * bytes)
+    })
+    row.request.answer(row.index, { ok: true, prediction, baseline, layers, times })
   }
 
   /**

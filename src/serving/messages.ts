@@ -56,6 +56,8 @@ export interface RunMessage {
   readonly slot: number
   readonly members: number
   readonly baseline: boolean
+  /** Names of layers whose outputs are wanted, too. */
+  readonly layers: readonly string[]
   /** All rows' bytes behind one another: one transfer, and no slab of pooled Buffers is cloned. */
   readonly bytes: ArrayBuffer
   readonly rows: readonly RowBytes[]
@@ -94,6 +96,8 @@ export interface RowsReply {
   /** Milliseconds for the whole batch. */
   readonly compute: number
   readonly baseline: number | null
+  /** Of each layer that was asked for, its output for all answered rows behind one another. */
+  readonly layers: readonly Uint8Array[]
 }
 
 export interface DecodedReply {

@@ -7,6 +7,7 @@ import type { Backend } from '../engine/kernels/kernels.ts'
 import { fillArena, planModel } from '../engine/plan.ts'
 import { XnordError } from '../errors.ts'
 import { readBounded } from './files.ts'
+import { layersOf } from './layers.ts'
 import type { ModelSpec } from './messages.ts'
 import type { FoundVersion } from './repository.ts'
 import type { Log, ServedModel } from './types.ts'
@@ -55,6 +56,7 @@ export async function loadModel(
       backend,
       input: model.input,
       labels: model.labels,
+      layers: layersOf(plan),
       members: model.members,
       defaultMembers: model.defaultMembers,
       hasBaseline: baseline !== null,

@@ -17,6 +17,7 @@ export interface PackedRows {
   /** [answered rows, the fields + classes]: the probabilities come behind the fields. */
   readonly numbers: Float64Array
   /** Of the baseline, [answered rows, classes] and [answered rows, 1 + classes]: the index, then the probabilities. */
+  readonly layers: RowsReply['layers']
   readonly twins: { readonly logits: Float32Array; readonly numbers: Float64Array } | null
   readonly failures: readonly {
     readonly position: number
@@ -29,7 +30,7 @@ export interface PackedRows {
 const FIELDS = 5
 
 /** @param reply whose rows have one number of members, and are all with a baseline or all without */
-export function packRows({ rows, compute, baseline }: RowsReply): PackedRows {
+export function packRows({ rows, compute, baseline, layers }: RowsReply): PackedRows {
   const answered = rows.filter(row => row.ok)
   const [first] = answered
   const classes = first === undefined ? 0 : first.prediction.probabilities.length
@@ -52,6 +53,7 @@ export function packRows({ rows, compute, baseline }: RowsReply): PackedRows {
     members,
     logits,
     numbers,
+    layers,
     twins: first === undefined || first.baseline === null ? null : packTwins(answered, classes),
     failures: rows.flatMap((row, position) =>
       row.ok ? [] : [{ position, decode: row.decode, error: row.error }],
@@ -71,7 +73,7 @@ function packTwins(answered: readonly Extract<RowReply, { readonly ok: true }>[]
 }
 
 export function unpackRows(packed: PackedRows): RowsReply {
-  const { count, compute, baseline, members, logits, numbers, twins, failures } = packed
+  const { count, compute, baseline, members, logits, numbers, layers, twins, failures } = packed
   const rows: RowReply[] = []
   const answered = count - failures.length
   const width = numbers.length / answered
@@ -102,7 +104,7 @@ export function unpackRows(packed: PackedRows): RowsReply {
       baseline: twins === null ? null : twinOf(twins, row, classes),
     })
   }
-  return { kind: 'rows', rows, compute, baseline }
+  return { kind: 'rows', rows, compute, baseline, layers }
 }
 
 function twinOf({ logits, numbers }: NonNullable<PackedRows['twins']>, row: number, classes: number) {

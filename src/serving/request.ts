@@ -32,12 +32,13 @@ export class PendingRow implements QueueItem {
   waitsIn: Lane | null = null
 
   constructor(request: PendingRequest, index: number, row: Row) {
-    const { members, baseline, model } = request
+    const { members, baseline, layers, model } = request
     this.request = request
     this.index = index
     this.row = row
     this.cost = members + (baseline ? baselineRows : 0)
-    this.work = (members + (baseline ? baselineWork : 0)) * model.served.wordOperations
+    const runs = layers.length === 0 ? members : 2 * members
+    this.work = (runs + (baseline ? baselineWork : 0)) * model.served.wordOperations
   }
 }
 
@@ -49,6 +50,7 @@ export class PendingRequest {
   readonly flow: Flow<PendingRow>
   readonly members: number
   readonly baseline: boolean
+  readonly layers: readonly string[]
   /** On the clock of `performance.now()`; Infinity where there is none. */
   readonly deadline: number
   /** The lane in which its rows wait for their computation. */
@@ -65,14 +67,20 @@ export class PendingRequest {
 
   /** @param delay milliseconds for which its rows may be held back for others to join them */
   constructor(model: LoadedModel, flow: Flow<PendingRow>, request: PredictRequest, delay: number) {
-    const { members, baseline, rows, deadline = Number.POSITIVE_INFINITY } = request
+    const { members, baseline, layers = [], rows, deadline = Number.POSITIVE_INFINITY } = request
     this.model = model
     this.flow = flow
     this.members = members
     this.baseline = baseline
+    this.layers = layers
     this.deadline = deadline
     this.rows = rows.map((row, index) => new PendingRow(this, index, row))
-    this.lane = { key: `${members}/${baseline}`, maxItems: model.served.maxRows, returning: false, delay }
+    this.lane = {
+      key: `${members}/${baseline}/${layers}`,
+      maxItems: model.served.maxRows,
+      returning: false,
+      delay,
+    }
     this.#answers = rows.map(() => undefined)
     this.#missing = rows.length
     this.answers = new Promise((resolve, reject) => {

@@ -111,7 +111,7 @@ class LibraryService implements Service {
   async predict(request: PredictRequest): Promise<readonly RowAnswer[]> {
     const loaded = this.#library.resolve(request.model)
     const { served: model } = loaded
-    const { members, baseline } = request
+    const { members, baseline, layers = [] } = request
     if (!Number.isInteger(members) || members < 1 || members > model.members) {
       throw new XnordError(
         'MEMBERS_OUT_OF_RANGE',
@@ -121,6 +121,9 @@ class LibraryService implements Service {
     if (baseline && !model.hasBaseline) {
       throw new XnordError('BASELINE_ABSENT', `${model.name} version ${model.version} has no baseline.`)
     }
+    const unknown = layers.find(name => !model.layers.some(layer => layer.name === name))
+    if (unknown !== undefined)
+      throw new XnordError('TENSOR_INVALID', `${model.name} has no layer ${JSON.stringify(unknown)}.`)
     return this.#dispatcher.predict(loaded, { ...request, model })
   }
 

@@ -2,6 +2,16 @@ import type { InputSpec } from '../engine/graph.ts'
 import type { Backend } from '../engine/kernels/kernels.ts'
 import type { ErrorCode, ErrorData } from '../errors.ts'
 
+/** An operation of a model, whose output can be asked for. */
+export interface Layer {
+  readonly name: string
+  /** Of an element of its output. */
+  readonly type: 'bits' | 'floats'
+  readonly height: number
+  readonly width: number
+  readonly channels: number
+}
+
 /** One loaded version of a model, as requests and answers see it. Immutable. */
 export interface ServedModel {
   readonly name: string
@@ -11,6 +21,8 @@ export interface ServedModel {
   readonly backend: Backend
   readonly input: InputSpec
   readonly labels: readonly string[]
+  /** Its operations, in order. */
+  readonly layers: readonly Layer[]
   /** K, and how many of them answer where a request does not say. */
   readonly members: number
   readonly defaultMembers: number
@@ -38,6 +50,8 @@ export interface PredictRequest {
   readonly members: number
   /** Also ask the float baseline. */
   readonly baseline: boolean
+  /** Names of layers whose outputs are wanted, too: the network then runs twice. */
+  readonly layers?: readonly string[]
   /** Milliseconds on the clock of `performance.now()` after which nobody waits for the answer. */
   readonly deadline?: number
   /** Aborted when the client has gone: rows that still wait are dropped, and cost nothing. */
@@ -86,6 +100,11 @@ export type RowAnswer =
       readonly ok: true
       readonly prediction: Prediction
       readonly baseline: BaselinePrediction | null
+      /**
+       * Of each layer that was asked for, [members, height, width, channels]: bits (1 is +1) without gaps, the first one
+       * in the lowest bit of the first byte, or little-endian float32.
+       */
+      readonly layers?: readonly Uint8Array[]
       readonly times: RowTimes
     }
   | { readonly ok: false; readonly error: ErrorData }
@@ -204,7 +223,7 @@ export interface Service {
    * One answer a row, in the order of the rows. A bad image fails its own row only. Where the request's model has been
    * swapped meanwhile, its successor may answer.
    * @throws MODEL_UNKNOWN (it was unloaded), QUEUE_FULL, REQUEST_TOO_LARGE_FOR_QUEUE, DEADLINE_EXCEEDED, NOT_READY, SHUTTING_DOWN, MEMBERS_OUT_OF_RANGE,
-   *   BASELINE_ABSENT, CLIENT_GONE, WORKER_LOST
+   *   BASELINE_ABSENT, TENSOR_INVALID (there is no such layer), CLIENT_GONE, WORKER_LOST
    */
   predict(request: PredictRequest): Promise<readonly RowAnswer[]>
   state(): ServiceState

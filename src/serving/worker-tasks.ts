@@ -5,6 +5,7 @@ import { answer } from '../engine/probabilities.ts'
 import { asXnordError, type XnordError } from '../errors.ts'
 import { decodeImage } from '../images/decode.ts'
 import { openKernels } from './backend.ts'
+import { layersOf, traceLayers } from './layers.ts'
 import type {
   Failed,
   ModelSpec,
@@ -57,10 +58,13 @@ export function createWorkerTasks(data: WorkerData): WorkerTasks {
     const decoded = await decodeRows(message, model.spec, slot.pixels, data.maxPixels)
     const rows = decoded.filter(({ error }) => error === null).length
     if (rows === 0)
-      return { kind: 'rows', rows: decoded.map(row => failure(row)), compute: 0, baseline: null }
+      return { kind: 'rows', rows: decoded.map(row => failure(row)), compute: 0, baseline: null, layers: [] }
 
     const start = performance.now()
     const predictions = predict(slot, model.spec, rows, message.members)
+    const { layers: asked, members } = message
+    const layers =
+      asked.length === 0 ? [] : traceLayers(slot, layersOf(model.spec.plan), asked, rows, members)
     const compute = performance.now() - start
     const twins = message.baseline ? await askBaseline(model, slot.pixels, rows) : null
     let next = 0
@@ -74,6 +78,7 @@ export function createWorkerTasks(data: WorkerData): WorkerTasks {
       }),
       compute,
       baseline: twins === null ? null : twins.milliseconds,
+      layers,
     }
   }
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import fc from 'fast-check'
 import t from 'tap'
-import { bitAt, copyBits, countOnes, tapBytes, wordsFor } from '../../src/engine/bits.ts'
+import { bitAt, copyBits, countOnes, placeBits, tapBytes, wordsFor } from '../../src/engine/bits.ts'
 
 t.test('64 channels fill a word, 8 taps a byte', async t => {
   t.strictSame([1, 64, 65, 128, 129].map(wordsFor), [1, 1, 2, 2, 3])
@@ -29,6 +29,24 @@ t.test('bits are copied from anywhere, and the last byte is filled with zeros', 
           const inside = bit >= 8 && bit < end * 8
           const copied = bit - 8 < count ? bitAt(source, begin + bit - 8) : 0
           assert.equal(bitAt(target, bit), inside ? copied : 1)
+        }
+      }),
+    ),
+  )
+})
+
+t.test('bits are placed anywhere, and nothing beside them changes', async t => {
+  t.doesNotThrow(() =>
+    fc.assert(
+      fc.property(fc.uint8Array({ minLength: 2, maxLength: 20 }), fc.nat(), fc.nat(40), (source, a, begin) => {
+        const count = a % ((source.length - 1) * 8 + 1)
+        const target = new Uint8Array(26)
+        for (let bit = 0; bit < begin; bit++) target[bit >> 3] |= 1 << (bit & 7)
+        placeBits(source, 1, count, target, begin)
+        for (let bit = 0; bit < 26 * 8; bit++) {
+          const inside = bit >= begin && bit < begin + count
+          const before = bit < begin ? 1 : 0
+          assert.equal(bitAt(target, bit), inside ? bitAt(source, 8 + bit - begin) : before)
         }
       }),
     ),

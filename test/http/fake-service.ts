@@ -17,6 +17,12 @@ export const shapes: ServedModel = {
   backend: 'wasm',
   input: { height: 2, width: 2, channels: 1, resize: 'stretch' },
   labels: ['circle', 'square', 'star'],
+  layers: [
+    { name: 'conv1', type: 'bits', height: 2, width: 1, channels: 3 },
+    { name: 'fc1', type: 'bits', height: 1, width: 1, channels: 4 },
+    { name: 'pool', type: 'floats', height: 1, width: 2, channels: 1 },
+    { name: 'logits', type: 'floats', height: 1, width: 1, channels: 3 },
+  ],
   members: 4,
   defaultMembers: 2,
   hasBaseline: true,

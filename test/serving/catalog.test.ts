@@ -10,6 +10,7 @@ function model(name: string, version: number): ServedModel {
     backend: 'wasm',
     input: { height: 1, width: 1, channels: 1, resize: 'stretch' },
     labels: ['a'],
+    layers: [],
     members: 1,
     defaultMembers: 1,
     hasBaseline: false,

@@ -75,6 +75,7 @@ export function answersTo({ bytes, rows, baseline }: RunMessage): RowsReply {
     }),
     compute: 8,
     baseline: baseline ? 4 : null,
+    layers: [],
   }
 }
 

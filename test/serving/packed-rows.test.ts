@@ -43,6 +43,7 @@ const replies = record({
     rows: fc.array(fc.oneof(answered, failed), { minLength: 1, maxLength: 6 }),
     compute: number,
     baseline: withBaseline ? number : fc.constant(null),
+    layers: fc.array(fc.uint8Array()),
   })
 })
 

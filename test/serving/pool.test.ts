@@ -21,6 +21,7 @@ function message(model: LoadedModel, row: number, slot: number, members = 1): Ru
     slot,
     members,
     baseline: false,
+    layers: [],
     bytes: Uint8Array.from(bytes).buffer,
     rows: [{ kind: 'pixels', offset: 0, length: bytes.length }],
   }
@@ -189,7 +190,7 @@ test('a worker whose heap is exhausted is replaced, and said to have died of tha
     log,
     observer,
     entry: new URL('./mortal-worker.ts', import.meta.url),
-    resourceLimits: { maxOldGenerationSizeMb: 64 },
+    resourceLimits: { maxOldGenerationSizeMb: 256 },
   })
   t.teardown(() => pool.close())
   const model = await loadTiny(t.testdir({}), 1)

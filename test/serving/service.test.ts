@@ -3,11 +3,13 @@ import { join } from 'node:path'
 import type { Worker } from 'node:worker_threads'
 import fc from 'fast-check'
 import { test } from 'tap'
+import { parseModel } from '../../src/engine/format.ts'
 import { createService } from '../../src/serving/service.ts'
-import type { PredictRequest, RowAnswer, ServiceOptions } from '../../src/serving/types.ts'
+import type { PredictRequest, Row, RowAnswer, ServiceOptions } from '../../src/serving/types.ts'
 import { builtAddon } from '../engine/native-addon.ts'
 import { retensor, rewrite } from '../engine/rewrite.ts'
 import { encodeGreyPng } from '../images/png.ts'
+import { referenceLayer } from './layer-reference.ts'
 import {
   recordingLog,
   recordingObserver,
@@ -190,7 +192,31 @@ test('a service with two workers', async t => {
     }
   })
 
+  await t.test('gives each row the outputs of the layers that its request asks for', async t => {
+    const { name } = model.layers[0]
+    const broken: Row = { kind: 'file', bytes: new Uint8Array([0]) }
+    const rows = [tinyRows[0], broken, tinyRows[1], tinyRows[2]]
+    const [plain, traced] = await Promise.all([
+      predict(rows, { members: 2 }),
+      predict(rows, { members: 2, layers: [name] }),
+    ])
+    const tiny = parseModel(tinyFile)
+    for (const [row, answer] of traced.entries()) {
+      if (!answer.ok) {
+        t.equal(row, 1)
+        continue
+      }
+      const [bytes] = answer.layers!
+      t.equal(Buffer.compare(bytes, referenceLayer(tiny, rows[row].bytes, name, 2).bytes), 0)
+    }
+    t.same(
+      plain.map(answer => answer.ok && answer.layers),
+      [[], false, [], []],
+    )
+  })
+
   await t.test('refuses what the model does not have', async t => {
+    await t.rejects(predict([tinyRows[0]], { layers: ['nothing'] }), { code: 'TENSOR_INVALID' })
     for (const members of [0, 4, -1, 1.5, Number.NaN]) {
       await t.rejects(predict([tinyRows[0]], { members }), { code: 'MEMBERS_OUT_OF_RANGE' }, `${members}`)
     }

@@ -1,13 +1,16 @@
 import { readFileSync } from 'node:fs'
 import { test } from 'tap'
+import { parseModel } from '../../src/engine/format.ts'
 import type { ErrorCode } from '../../src/errors.ts'
 import type { RunMessage, WorkerTasks } from '../../src/serving/messages.ts'
 import type { LoadedModel } from '../../src/serving/model.ts'
 import { unpackRows } from '../../src/serving/packed-rows.ts'
 import type { Row } from '../../src/serving/types.ts'
 import { createWorkerTasks } from '../../src/serving/worker-tasks.ts'
-import { backend, loadTiny, tinyLogits, tinyRows } from './tiny.ts'
+import { referenceLayer } from './layer-reference.ts'
+import { backend, loadTiny, tinyFile, tinyLogits, tinyRows } from './tiny.ts'
 
+const tiny = parseModel(tinyFile)
 const digit: Uint8Array = readFileSync(new URL('../fixtures/digit.png', import.meta.url))
 const file = (bytes: Uint8Array): Row => ({ kind: 'file', bytes })
 
@@ -31,6 +34,7 @@ function message(model: LoadedModel, rows: readonly Row[], change: Partial<RunMe
     slot: 0,
     members: 1,
     baseline: false,
+    layers: [],
     bytes: Uint8Array.from(bytes).buffer,
     rows: rows.map(({ kind, bytes: { length } }) => {
       offset += length
@@ -92,6 +96,33 @@ test('a batch of broken images computes nothing', async t => {
   const { tasks, model } = await opened(t.testdir({}))
   const reply = await rowsOf(tasks, message(model, [file(digit.subarray(0, 60))], { baseline: true }))
   t.match(reply, { rows: [{ ok: false, error: { code: 'IMAGE_MALFORMED' } }], compute: 0, baseline: null })
+})
+
+test('every layer gives what the reference computes, for each row and member', async t => {
+  const { tasks, model } = await opened(t.testdir({}))
+  const names = model.served.layers.map(({ name }) => name)
+  const rows = [tinyRows[2], file(new Uint8Array([0])), tinyRows[9]]
+  for (const members of [1, 3]) {
+    const reply = await rowsOf(tasks, message(model, rows, { members, layers: names }))
+    t.equal(reply.layers.length, names.length)
+    for (const [index, name] of names.entries()) {
+      const expected = [2, 9].map(row => referenceLayer(tiny, tinyRows[row].bytes, name, members).bytes)
+      t.equal(Buffer.compare(reply.layers[index], Buffer.concat(expected)), 0, `${name}, ${members} members`)
+    }
+  }
+})
+
+test('layers are given in the order in which they are asked for, beside the logits', async t => {
+  const { tasks, model } = await opened(t.testdir({}))
+  const [first, second] = model.served.layers
+  const layers = [second.name, first.name]
+  const reply = await rowsOf(tasks, message(model, [tinyRows[0]], { layers }))
+  const expected = layers.map(name => referenceLayer(tiny, tinyRows[0].bytes, name, 1).bytes)
+  t.same(
+    reply.layers.map(bytes => [...bytes]),
+    expected.map(bytes => [...bytes]),
+  )
+  t.same(await logitsOf(tasks, message(model, [tinyRows[0]], { layers })), [tinyLogits(0, 1)])
 })
 
 test('an image file is decoded to the pixels that the decode task gives', async t => {
