@@ -42,6 +42,16 @@ export interface Row {
   readonly bytes: Uint8Array
 }
 
+/**
+ * What serving uses of an AbortSignal, which is one. One of Node's own for each request would cost as much time as a
+ * small network, and outlive it: it is held weakly, so that only a full collection of garbage finds it.
+ */
+export interface GoneSignal {
+  readonly aborted: boolean
+  addEventListener(type: 'abort', listener: () => void): void
+  removeEventListener(type: 'abort', listener: () => void): void
+}
+
 export interface PredictRequest {
   readonly model: ServedModel
   /** 1 or more; they are admitted together or not at all. */
@@ -55,7 +65,7 @@ export interface PredictRequest {
   /** Milliseconds on the clock of `performance.now()` after which nobody waits for the answer. */
   readonly deadline?: number
   /** Aborted when the client has gone: rows that still wait are dropped, and cost nothing. */
-  readonly signal?: AbortSignal
+  readonly signal?: GoneSignal
 }
 
 export interface Uncertainty {

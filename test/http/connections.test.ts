@@ -1,4 +1,3 @@
-import { once } from 'node:events'
 import { Agent, request as httpRequest } from 'node:http'
 import { connect, type Socket } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -63,7 +62,7 @@ test('a client that hangs up while it waits has its rows dropped by an aborted s
   const { app } = await testApp(t, {
     answer: async (_row, request) => {
       asked = request
-      await once(request.signal!, 'abort')
+      await new Promise<void>(resolve => request.signal!.addEventListener('abort', resolve))
       throw new XnordError('CLIENT_GONE', 'Gone.')
     },
   })

@@ -1,4 +1,3 @@
-import { once } from 'node:events'
 import { connect } from 'node:net'
 import { pino } from 'pino'
 import { test } from 'tap'
@@ -89,7 +88,7 @@ test('a client that hangs up is logged as 499', async t => {
   const { app, lines } = await logged(t, {
     answer: async (_row, { signal }): Promise<RowAnswer> => {
       asked()
-      await once(signal!, 'abort')
+      await new Promise<void>(resolve => signal!.addEventListener('abort', resolve))
       return { ok: false, error: { code: 'IMAGE_EMPTY', detail: 'Empty.' } }
     },
   })
