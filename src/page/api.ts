@@ -1,5 +1,6 @@
 /** The server's routes that the page uses. Addresses are relative: the page works under any path prefix. */
 import type { Answer, Reading, Uncertainty } from './answer.ts'
+import { currentKey } from './key.ts'
 
 /** Of a model's version in `GET /models`, what the page needs. */
 export interface Model {
@@ -24,12 +25,20 @@ export class Problem extends Error {
   readonly title: string
   /** The same question can have an answer later. */
   readonly temporary: boolean
+  /** The server wants a key, or another one. */
+  readonly needsKey: boolean
 
-  constructor(title: string, detail: string, options: ErrorOptions & { readonly temporary?: boolean } = {}) {
+  constructor(title: string, detail: string, options: ProblemOptions = {}) {
     super(detail, options)
     this.title = title
     this.temporary = options.temporary ?? false
+    this.needsKey = options.needsKey ?? false
   }
+}
+
+interface ProblemOptions extends ErrorOptions {
+  readonly temporary?: boolean
+  readonly needsKey?: boolean
 }
 
 /** Milliseconds after which the page stops waiting for an answer. */
@@ -50,6 +59,7 @@ interface DiscreteBody extends NetworkBody {
 }
 
 interface ErrorBody {
+  readonly code: string
   readonly title: string
   readonly detail: string
 }
@@ -133,7 +143,10 @@ async function request<Body>(address: string, init: RequestInit, signal?: AbortS
   const timeout = AbortSignal.timeout(patience)
   try {
     const signals = signal === undefined ? [timeout] : [signal, timeout]
-    const response = await fetch(address, { ...init, signal: AbortSignal.any(signals) })
+    const headers = new Headers(init.headers)
+    const key = currentKey()
+    if (key !== null) headers.set('authorization', `Bearer ${key}`)
+    const response = await fetch(address, { ...init, headers, signal: AbortSignal.any(signals) })
     const body: unknown = await response.json()
     if (!response.ok) throw problemOf(response, body as Partial<ErrorBody>)
     return body as Body
@@ -145,7 +158,11 @@ async function request<Body>(address: string, init: RequestInit, signal?: AbortS
   }
 }
 
-function problemOf({ status }: Response, { title, detail }: Partial<ErrorBody>): Problem {
+function problemOf({ status }: Response, { code, title, detail }: Partial<ErrorBody>): Problem {
+  if (code === 'KEY_MISSING')
+    return new Problem('A key is needed', 'Whoever runs this server gives it out.', { needsKey: true })
+  if (code === 'KEY_INVALID')
+    return new Problem('The key is not known', 'This server takes others.', { needsKey: true })
   return new Problem(title ?? `The server answered with status ${status}`, detail ?? 'It gave no reason.', {
     temporary: status >= 500,
   })

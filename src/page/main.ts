@@ -2,6 +2,7 @@
 import { ask, listModels, type Model, Problem } from './api.ts'
 import { rasterize } from './digit.ts'
 import { acceptDrops } from './drop.ts'
+import { useKey } from './key.ts'
 import { Pad } from './pad.ts'
 import { element, showAnswer, showNothing, showProblem, showWaiting } from './view.ts'
 
@@ -10,6 +11,7 @@ const rest = 150
 
 const surface = element('pad', HTMLElement)
 const choice = element('model', HTMLSelectElement)
+const keyInput = element('key', HTMLInputElement)
 const fileInput = element('file', HTMLInputElement)
 const hint = element('hint', HTMLElement)
 const retry = element('retry', HTMLButtonElement)
@@ -35,7 +37,13 @@ element('clear', HTMLButtonElement).addEventListener('click', () => {
   pad.clear()
   drawingChanged()
 })
-retry.addEventListener('click', () => void (model === null ? start() : answer()))
+retry.addEventListener('click', askAgain)
+element('key-form', HTMLFormElement).addEventListener('submit', event => {
+  event.preventDefault()
+  useKey(keyInput.value)
+  keyInput.value = ''
+  askAgain()
+})
 choice.addEventListener('change', () => select(models[choice.selectedIndex]!))
 fileInput.addEventListener('change', () => {
   filesGiven([...(fileInput.files ?? [])])
@@ -44,6 +52,10 @@ fileInput.addEventListener('change', () => {
 })
 acceptDrops(surface, filesGiven)
 await start()
+
+function askAgain(): void {
+  void (model === null ? start() : answer())
+}
 
 async function start(): Promise<void> {
   try {

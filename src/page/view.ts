@@ -9,6 +9,7 @@ const region = element('answer', HTMLElement)
 const label = element('label', HTMLElement)
 const words = element('sentence', HTMLElement)
 const retry = element('retry', HTMLButtonElement)
+const keyForm = element('key-form', HTMLFormElement)
 const chart = element('chart', HTMLTableElement)
 const rows = element('rows', HTMLTableSectionElement)
 const members = element('members', HTMLElement)
@@ -71,10 +72,11 @@ export function showAnswer(model: Model, answer: Answer): void {
 }
 
 /** @param model null where the models themselves could not be had */
-export function showProblem(model: Model | null, { title, message, temporary }: Problem): void {
+export function showProblem(model: Model | null, { title, message, temporary, needsKey }: Problem): void {
   if (model !== null) showNothing(model)
   showState('failed')
   retry.hidden = !temporary
+  keyForm.hidden = !needsKey
   label.textContent = title
   words.textContent = message
 }
@@ -91,9 +93,10 @@ function describe({ name, version, members, wordOperations, bytes: size }: Model
 function showState(state: 'empty' | 'answered' | 'failed'): void {
   region.className = `answer ${state}`
   region.ariaBusy = 'false'
-  // The focus must not fall off the page with the button.
-  if (document.activeElement === retry) region.focus()
+  // The focus must not fall off the page with what is hidden.
+  if (document.activeElement === retry || keyForm.contains(document.activeElement)) region.focus()
   retry.hidden = true
+  keyForm.hidden = true
   label.classList.remove('long')
 }
 

@@ -320,6 +320,47 @@ pageTest(
   },
 )
 
+const key = 'predict-0123456789'
+
+pageTest(
+  'a server that asks for a key is given one, which the tab keeps',
+  { environment: { XNORD_KEYS: key } },
+  async (t, page) => {
+    const titled = (title: string) => page.locator('#label').getByText(title).waitFor()
+    const field = page.getByLabel('Key', { exact: true })
+    const submit = page.getByRole('button', { name: 'Use this key' })
+    await titled('A key is needed')
+    await page.evaluate(axe)
+    t.same(await page.evaluate('axe.run().then(({ violations }) => violations.map(({ help }) => help))'), [])
+    await field.fill('too short')
+    await submit.click()
+    t.equal(await field.inputValue(), 'too short', 'what cannot be a key is not sent')
+    await field.fill('another-0123456789')
+    await submit.click()
+    await titled('The key is not known')
+    await field.fill(key)
+    await page.keyboard.press('Enter')
+    await page.locator('#rows tr').first().waitFor()
+    t.equal(await field.isHidden(), true)
+    await drawSeven(page)
+    t.equal(await answerOf(page), '7')
+    t.equal(await page.evaluate(`sessionStorage.getItem('xnord-key')`), key)
+    t.equal(await page.evaluate('localStorage.length + document.cookie.length'), 0)
+  },
+)
+
+pageTest(
+  'a tab that has a key asks for none',
+  {
+    environment: { XNORD_KEYS: key },
+    prepare: page => page.addInitScript(`sessionStorage.setItem('xnord-key', '${key}')`),
+  },
+  async (t, page) => {
+    await drop(page, [{ name: 'digit.png', bytes: digit }])
+    t.equal(await answerOf(page), '7')
+  },
+)
+
 pageTest('a file dragged over the page marks the drawing area until it leaves', {}, async (t, page) => {
   const pad = page.locator('#pad')
   await pad.dispatchEvent('dragover')

@@ -29,6 +29,8 @@ export function startBefore(executablePath: string): void {
 }
 
 interface Setting extends BrowserContextOptions {
+  /** Of a server for this test alone. */
+  readonly environment?: Readonly<Record<string, string>>
   /** Runs before the page is asked for. */
   readonly prepare?: (page: Page) => Promise<unknown>
 }
@@ -36,17 +38,19 @@ interface Setting extends BrowserContextOptions {
 /** A test on a new page that has loaded its models; it fails, too, on what no page of ours may ever do. */
 export function pageTest(
   name: string,
-  { prepare, ...options }: Setting,
+  { prepare, environment, ...options }: Setting,
   body: (t: Test, page: Page) => Promise<void>,
 ) {
   t.test(name, async t => {
+    const { url, stop } = environment === undefined ? server : await startServerProcess(environment)
+    if (environment !== undefined) t.teardown(stop)
     const context = await browser.newContext({ viewport: { width: 1280, height: 960 }, ...options })
     t.teardown(() => context.close())
     const page = await context.newPage()
     const offences: string[] = []
     page.on('pageerror', error => offences.push(`threw ${error}`))
     page.on('request', request => {
-      if (!request.url().startsWith(`${server.url}/`)) offences.push(`asked for ${request.url()}`)
+      if (!request.url().startsWith(`${url}/`)) offences.push(`asked for ${request.url()}`)
     })
     page.on('console', message => {
       if (message.text().startsWith('policy:')) offences.push(message.text())
@@ -56,18 +60,18 @@ export function pageTest(
     )
     await prepare?.(page)
     await page.coverage.startJSCoverage({ resetOnNavigation: false })
-    await page.goto(server.url)
+    await page.goto(url)
     await page.locator('#rows tr, #answer.failed').first().waitFor()
     await body(t, page)
-    noteCalls(await page.coverage.stopJSCoverage())
+    noteCalls(url, await page.coverage.stopJSCoverage())
     t.same(offences, [], 'nothing left the server, broke the content security policy or threw')
   })
 }
 
-function noteCalls(scripts: Awaited<ReturnType<Page['coverage']['stopJSCoverage']>>): void {
-  for (const { url, functions } of scripts.filter(script => script.url.startsWith(server.url))) {
+function noteCalls(origin: string, scripts: Awaited<ReturnType<Page['coverage']['stopJSCoverage']>>): void {
+  for (const { url, functions } of scripts.filter(script => script.url.startsWith(origin))) {
     for (const { functionName, ranges } of functions) {
-      const place = `${url.slice(server.url.length)} ${functionName} at ${ranges[0]!.startOffset}`
+      const place = `${url.slice(origin.length)} ${functionName} at ${ranges[0]!.startOffset}`
       calls.set(place, calls.get(place) === true || ranges[0]!.count > 0)
     }
   }

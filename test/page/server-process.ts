@@ -11,11 +11,13 @@ export interface ServerProcess {
   stop(): Promise<void>
 }
 
-/** The built server as users start it, on a free port, with the repository's models. */
-export async function startServerProcess(): Promise<ServerProcess> {
+/** The built server as users start it, on a free port, with the repository's models and these further variables. */
+export async function startServerProcess(
+  environment: Readonly<Record<string, string>> = {},
+): Promise<ServerProcess> {
   const child = spawn(process.execPath, ['dist/main.js'], {
     cwd: root,
-    env: { ...process.env, XNORD_PORT: '0' },
+    env: { ...process.env, XNORD_PORT: '0', ...environment },
     stdio: ['ignore', 'pipe', 'inherit'],
   })
   const url = await listening(child)
