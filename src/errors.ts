@@ -24,6 +24,7 @@ export const errorTable = {
   TOO_MANY_PARTS: { status: 413, group: 'request', title: 'The request has too many parts' },
   FILE_MISSING: { status: 400, group: 'request', title: 'The request holds no file' },
   TENSOR_INVALID: { status: 400, group: 'request', title: 'An inference tensor is not valid' },
+  ANSWER_TOO_LARGE: { status: 400, group: 'request', title: 'The answer would be too large' },
   REQUEST_MALFORMED: { status: 400, group: 'request', title: 'The request is not valid HTTP' },
   REQUEST_TIMEOUT: { status: 408, group: 'request', title: 'The request took too long to arrive' },
   HEADERS_TOO_LARGE: { status: 431, group: 'request', title: 'The request has too many or too long headers' },

@@ -84,6 +84,23 @@ export async function readDecoded(
   }
 }
 
+/**
+ * Counts the bytes of an answer that is yet to be made, until it has left, against those that all requests may hold.
+ *
+ * @throws UPLOADS_FULL
+ */
+export function holdAnswer(reply: FastifyReply, { heldBytes, metrics }: HttpContext, bytes: number): void {
+  // Nobody waits for it, and nobody would give the bytes back.
+  if (reply.raw.destroyed) return
+  try {
+    heldBytes.take(bytes, bytes)
+  } catch (error) {
+    metrics.uploadRefused()
+    throw error
+  }
+  reply.raw.once('close', () => heldBytes.give(bytes))
+}
+
 /** @throws BODY_TOO_LARGE, BODY_MALFORMED, and whatever `take` throws; the rest of the stream is then left to be read */
 export function readAll(stream: Readable, limit: number, take: Take): Promise<Buffer> {
   return new Promise((resolve, reject) => {

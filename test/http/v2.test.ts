@@ -72,6 +72,11 @@ test('/v2/models/{name} describes inputs and outputs, with and without a version
         { name: 'label', datatype: 'BYTES', shape: [-1] },
         { name: 'uncertainty', datatype: 'FP32', shape: [-1, 3] },
       ],
+      layers: [
+        { name: 'conv1', datatype: 'BOOL', shape: [-1, -1, 2, 1, 3] },
+        { name: 'fc1', datatype: 'BOOL', shape: [-1, -1, 4] },
+        { name: 'pool', datatype: 'FP32', shape: [-1, -1, 1, 2, 1] },
+      ],
     })
   }
 })

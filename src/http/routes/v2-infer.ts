@@ -1,7 +1,8 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { XnordError } from '../../errors.ts'
-import type { Prediction, RowAnswer } from '../../serving/types.ts'
-import { holdBody, readDecoded, type Take } from '../body.ts'
+import { layerBytes } from '../../serving/layers.ts'
+import type { RowAnswer } from '../../serving/types.ts'
+import { holdAnswer, holdBody, readDecoded, type Take } from '../body.ts'
 import { clientGone } from '../client-gone.ts'
 import type { HttpContext } from '../context.ts'
 import { inferenceErrorResponse } from '../schemas/problem.ts'
@@ -10,8 +11,9 @@ import { longestStages } from '../stages.ts'
 import { writeAnswer } from '../v2/answer.ts'
 import { readInput } from '../v2/input.ts'
 import { leaveBodies } from '../v2/json.ts'
+import { writtenBytes } from '../v2/layers.ts'
 import { headerLengthOf, readMessage } from '../v2/message.ts'
-import { askedOutputs } from '../v2/outputs.ts'
+import { type Answered, type AskedOutput, askedOutputs } from '../v2/outputs.ts'
 import { modelPaths } from './v2-models.ts'
 
 declare module 'fastify' {
@@ -75,39 +77,77 @@ function noBody(): XnordError {
 async function infer(
   request: FastifyRequest<{ Params: ModelPath; Body: InferRequest }>,
   reply: FastifyReply,
-  { service, config }: HttpContext,
+  context: HttpContext,
 ): Promise<FastifyReply> {
-  const { body } = request
-  const model = request.model!
+  const { service, config } = context
+  const { body, params } = request
+  // It may have been swapped while the body arrived: what is checked here is to be what answers.
+  const model = service.find(params.name, params.version)
+  request.model = model
   const { binary, take } = request.tensorData!
-  const outputs = askedOutputs(body)
+  const outputs = askedOutputs(body, model)
   const rows = readInput(body.inputs[0]!, binary, model, {
     maxFileBytes: config.maxFileBytes,
     maxPixelBytes: config.maxJsonBytes,
     take,
   })
   const members = body.parameters?.members ?? model.defaultMembers
+  const layers = outputs.flatMap(({ source }) => (typeof source === 'string' ? [] : [source.name]))
+  if (layers.length > 0) boundLayers(outputs, rows.length, members, reply, context)
   const deadline = deadlineOf(body, request.receivedAt)
   const answers = await service.predict({
     model,
     rows,
     members,
     baseline: false,
+    layers,
     signal: clientGone(reply),
     ...(deadline !== null && { deadline }),
   })
   request.rows = answers.length
   request.stages = longestStages(answers)
-  const predictions = answers.map(predictionOf)
+  const answered = answers.map(requireAnswer)
 
   const started = performance.now()
-  const answer = writeAnswer(body.id, outputs, predictions, members, model)
+  const answer = writeAnswer(body.id, outputs, { rows: answered, layers, members, model })
   request.encoding = performance.now() - started
   if (answer.headerLength === null) return reply.type('application/json').send(answer.body)
   return reply
     .type('application/octet-stream')
     .header('inference-header-content-length', String(answer.headerLength))
     .send(answer.body)
+}
+
+/**
+ * Layers can be far larger than images: their bytes are bounded as those of a body are, before anything is computed.
+ *
+ * @throws ANSWER_TOO_LARGE, UPLOADS_FULL
+ */
+function boundLayers(
+  outputs: readonly AskedOutput[],
+  rows: number,
+  members: number,
+  reply: FastifyReply,
+  context: HttpContext,
+): void {
+  const { maxJsonBytes, maxBodyBytes } = context.config
+  let inJson = 0
+  let inBinary = 0
+  let computed = 0
+  for (const { source, form } of outputs) {
+    if (typeof source === 'string') continue
+    const bytes = writtenBytes(source, form, rows, members)
+    if (form === 'json') inJson += bytes
+    else inBinary += bytes
+    computed += rows * layerBytes(source, members)
+  }
+  if (inJson > maxJsonBytes || inBinary > maxBodyBytes) {
+    throw new XnordError(
+      'ANSWER_TOO_LARGE',
+      `The layers would take up to ${inJson} bytes of JSON and ${inBinary} of binary data; at most ${maxJsonBytes} and ${maxBodyBytes} are given.`,
+    )
+  }
+  holdAnswer(reply, context, computed + inJson + inBinary)
 }
 
 /** The earlier one of both parameters, on the clock of `performance.now()`; null where there is none. */
@@ -118,7 +158,7 @@ function deadlineOf({ parameters }: InferRequest, receivedAt: number): number | 
 }
 
 /** A tensor has no place for the error of one row: the first one fails the request. */
-function predictionOf(answer: RowAnswer, row: number): Prediction {
-  if (answer.ok) return answer.prediction
+function requireAnswer(answer: RowAnswer, row: number): Answered {
+  if (answer.ok) return answer
   throw new XnordError(answer.error.code, `image[${row}]: ${answer.error.detail}`)
 }

@@ -5,7 +5,7 @@ import type { HttpContext } from '../context.ts'
 import { inferenceErrorResponse } from '../schemas/problem.ts'
 import { type ModelMetadata, ModelPath, VersionPath } from '../schemas/v2.ts'
 import { configurationOf } from '../v2/configuration.ts'
-import { outputMetadata } from '../v2/outputs.ts'
+import { hiddenOutputMetadata, outputMetadata } from '../v2/outputs.ts'
 import { version } from '../version.ts'
 import { requireReady } from './v2-health.ts'
 
@@ -105,5 +105,6 @@ function describe(model: ServedModel, service: Service): ModelMetadata {
     platform: 'xnord',
     inputs: [{ name: 'image', datatype: 'UINT8', shape: [-1, height, width, channels] }],
     outputs: outputMetadata(model),
+    layers: hiddenOutputMetadata(model),
   }
 }

@@ -25,6 +25,9 @@ export const ModelMetadata = Type.Object(
     platform: Type.String(),
     inputs: Type.Array(TensorMetadata),
     outputs: Type.Array(TensorMetadata),
+    layers: Type.Array(TensorMetadata, {
+      description: 'Outputs of single operations, which are given where a request names them.',
+    }),
   },
   { $id: 'ModelMetadata' },
 )

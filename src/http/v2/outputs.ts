@@ -1,6 +1,10 @@
 import { XnordError } from '../../errors.ts'
-import type { Prediction, ServedModel } from '../../serving/types.ts'
+import type { Layer, RowAnswer, ServedModel } from '../../serving/types.ts'
 import type { InferRequest } from '../schemas/v2.ts'
+import { layerMetadata, type OutputForm } from './layers.ts'
+
+/** A row that has its answer. */
+export type Answered = Extract<RowAnswer, { readonly ok: true }>
 
 /** What stands in a tensor: numbers for FP32, texts for BYTES. */
 export type Values = Float32Array | readonly string[]
@@ -12,7 +16,7 @@ interface Output {
   /** Without the first axis, the rows; −1 where it depends on the request. */
   readonly shape: (model: ServedModel) => readonly number[]
   /** Over all rows, in row-major order. */
-  readonly values: (predictions: readonly Prediction[], model: ServedModel) => Values
+  readonly values: (answers: readonly Answered[], model: ServedModel) => Values
 }
 
 /** The output tensors, in the order in which they are given where a request names none. */
@@ -21,53 +25,54 @@ const outputs = {
     datatype: 'FP32',
     isOfClasses: true,
     shape: ({ labels }) => [-1, labels.length],
-    values: predictions => collect(predictions, ({ logits }) => logits),
+    values: answers => collect(answers, ({ prediction }) => prediction.logits),
   },
   probabilities: {
     datatype: 'FP32',
     isOfClasses: true,
     shape: ({ labels }) => [labels.length],
-    values: predictions => collect(predictions, ({ probabilities }) => probabilities),
+    values: answers => collect(answers, ({ prediction }) => prediction.probabilities),
   },
   label: {
     datatype: 'BYTES',
     isOfClasses: false,
     shape: () => [],
-    values: (predictions, { labels }) => predictions.map(({ index }) => labels[index]!),
+    values: (answers, { labels }) => answers.map(({ prediction }) => labels[prediction.index]!),
   },
   uncertainty: {
     datatype: 'FP32',
     isOfClasses: false,
     shape: () => [3],
-    values: predictions =>
-      collect(predictions, ({ uncertainty: { entropy, mutualInformation, agreement } }) => [
-        entropy,
-        mutualInformation,
-        agreement,
+    values: answers =>
+      collect(answers, ({ prediction: { uncertainty } }) => [
+        uncertainty.entropy,
+        uncertainty.mutualInformation,
+        uncertainty.agreement,
       ]),
   },
 } as const satisfies Readonly<Record<string, Output>>
 
 export type OutputName = keyof typeof outputs
 
-/** An output as a request asks for it. */
-export interface AskedOutput {
-  readonly name: OutputName
-  /** Behind the JSON, not in it. */
-  readonly binary: boolean
-  /** How many classes are named in its place; 0 for the tensor itself. */
-  readonly classes: number
+/** `answers` is never empty, and all of their values are of one length. */
+function collect(
+  answers: readonly Answered[],
+  valuesOf: (answer: Answered) => ArrayLike<number>,
+): Float32Array {
+  const { length } = valuesOf(answers[0]!)
+  const values = new Float32Array(answers.length * length)
+  for (let row = 0; row < answers.length; row++) values.set(valuesOf(answers[row]!), row * length)
+  return values
 }
 
-/** `predictions` is never empty, and all of them are of one length. */
-function collect(
-  predictions: readonly Prediction[],
-  valuesOf: (prediction: Prediction) => ArrayLike<number>,
-): Float32Array {
-  const { length } = valuesOf(predictions[0]!)
-  const values = new Float32Array(predictions.length * length)
-  for (let row = 0; row < predictions.length; row++) values.set(valuesOf(predictions[row]!), row * length)
-  return values
+/** An output as a request asks for it. */
+export interface AskedOutput {
+  readonly name: string
+  /** An output of the model, or of one of its operations. */
+  readonly source: OutputName | Layer
+  readonly form: OutputForm
+  /** How many classes are named in its place; 0 for the tensor itself. */
+  readonly classes: number
 }
 
 export function outputMetadata(model: ServedModel) {
@@ -78,51 +83,59 @@ export function outputMetadata(model: ServedModel) {
   }))
 }
 
-export function outputValues(
-  name: OutputName,
-  predictions: readonly Prediction[],
-  model: ServedModel,
-): Values {
-  return outputs[name].values(predictions, model)
+/** What can be asked for by name, and is not given unasked. */
+export function hiddenOutputMetadata(model: ServedModel) {
+  return layerMetadata(model, isOutput)
+}
+
+export function outputValues(name: OutputName, answers: readonly Answered[], model: ServedModel): Values {
+  return outputs[name].values(answers, model)
 }
 
 export function outputType(name: OutputName): Output['datatype'] {
   return outputs[name].datatype
 }
 
-export function outputShape(
-  name: OutputName,
-  rows: number,
-  members: number,
-  model: ServedModel,
-): readonly number[] {
-  return [rows, ...outputs[name].shape(model).map(length => (length === -1 ? members : length))]
+/** Without the first axis, the rows. */
+export function outputShape(name: OutputName, members: number, model: ServedModel): readonly number[] {
+  return outputs[name].shape(model).map(length => (length === -1 ? members : length))
 }
 
 const names = Object.keys(outputs) as OutputName[]
-const allAs = (binary: boolean) => names.map(name => ({ name, binary, classes: 0 }))
-const allInJson: readonly AskedOutput[] = allAs(false)
-const allInBinary: readonly AskedOutput[] = allAs(true)
+const allAs = (form: 'json' | 'binary') => names.map(name => ({ name, source: name, form, classes: 0 }))
+const allInJson: readonly AskedOutput[] = allAs('json')
+const allInBinary: readonly AskedOutput[] = allAs('binary')
 
 /**
  * The outputs that a request asks for.
  *
  * @throws TENSOR_INVALID for one that there is not, or twice, or in a form that it cannot have
  */
-export function askedOutputs({ parameters, outputs: asked }: InferRequest): readonly AskedOutput[] {
-  const inBinary = parameters?.binary_data_output === true
-  if (asked === undefined || asked.length === 0) return inBinary ? allInBinary : allInJson
-  return asked.map(({ name, parameters }, index) => {
-    if (!isOutput(name)) throw invalid(name, `there is none; ${names.join(', ')} are there`)
+export function askedOutputs(
+  { parameters, outputs: asked }: InferRequest,
+  model: ServedModel,
+): readonly AskedOutput[] {
+  const allBinary = parameters?.binary_data_output === true
+  if (asked === undefined || asked.length === 0) return allBinary ? allInBinary : allInJson
+  return asked.map(({ name, parameters = {} }, index): AskedOutput => {
+    const source = sourceOf(name, model)
     if (asked.findIndex(other => other.name === name) !== index) throw invalid(name, 'it is asked for twice')
-    const classes = parameters?.classification ?? 0
-    if (classes > 0 && !outputs[name].isOfClasses)
+    const { binary_data: binary = allBinary, classification: classes = 0, bit_packed: packed } = parameters
+    if (classes > 0 && !(typeof source === 'string' && outputs[source].isOfClasses))
       throw invalid(name, 'classification is for logits and probabilities')
-    if (parameters?.bit_packed === true) throw invalid(name, 'bit_packed is for BOOL')
-    if (parameters !== undefined && 'shared_memory_region' in parameters)
-      throw invalid(name, 'shared memory is not offered')
-    return { name, binary: parameters?.binary_data ?? inBinary, classes }
+    if (packed && !(binary && typeof source !== 'string' && source.type === 'bits'))
+      throw invalid(name, 'bit_packed is for BOOL as binary data')
+    if ('shared_memory_region' in parameters) throw invalid(name, 'shared memory is not offered')
+    return { name, source, form: packed ? 'bit-packed' : binary ? 'binary' : 'json', classes }
   })
+}
+
+function sourceOf(name: string, { layers }: ServedModel): OutputName | Layer {
+  if (isOutput(name)) return name
+  const layer = layers.find(layer => layer.name === name)
+  if (layer !== undefined) return layer
+  const known = new Set([...names, ...layers.map(({ name }) => name)])
+  throw invalid(name, `there is none; these are there: ${[...known].join(', ')}`)
 }
 
 function isOutput(name: string): name is OutputName {
