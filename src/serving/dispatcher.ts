@@ -5,7 +5,7 @@ import type { Holders } from './holders.ts'
 import type { LoadedModel } from './model.ts'
 import type { WorkerPool } from './pool.ts'
 import { FairQueue, Flow } from './queue.ts'
-import { ServiceRate } from './rate.ts'
+import { handOver, ServiceRate } from './rate.ts'
 import { PendingRequest, type PendingRow } from './request.ts'
 import { type Screened, screen } from './screening.ts'
 import type { Log, Observer, PredictRequest, RejectionReason, RowAnswer } from './types.ts'
@@ -30,7 +30,7 @@ const longestTimeout = 2 ** 31 - 1
 export class Dispatcher {
   readonly #options: DispatcherOptions
   readonly #rate: ServiceRate
-  readonly #queue = new FairQueue<PendingRow>()
+  readonly #queue = new FairQueue<PendingRow>(handOver)
   readonly #batcher: Batcher<PendingRow>
   readonly #execution: Execution
   readonly #flows = new WeakMap<LoadedModel, Flow<PendingRow>>()

@@ -69,6 +69,7 @@ export class Flow<Item extends QueueItem> {
  * flows that both have something waiting are never apart by more than the work of a batch of each.
  */
 export class FairQueue<Item extends QueueItem> {
+  readonly #batchWork: number
   /** Those with something in a lane. */
   readonly #waiting = new Set<Flow<Item>>()
   /** The start of the batch that left last. */
@@ -78,6 +79,11 @@ export class FairQueue<Item extends QueueItem> {
   #cost = 0
   #work = 0
   #nextTicket = 0
+
+  /** @param batchWork what a batch takes beside the work of its items; above 0 where that of an item can be 0 */
+  constructor(batchWork: number) {
+    this.#batchWork = batchWork
+  }
 
   /** Of all flows, what is away to come back included. */
   get cost(): number {
@@ -207,7 +213,7 @@ export class FairQueue<Item extends QueueItem> {
     const { lane } = waiting
     const items = waiting.items.splice(0, lane.maxItems)
     this.#tidy(flow, waiting)
-    let work = 0
+    let work = this.#batchWork
     for (const item of items) {
       if (lane.returning) item.waitsIn = null
       else {

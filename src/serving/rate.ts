@@ -3,9 +3,10 @@ const memory = 32
 
 /**
  * What handing a batch over costs, in word operations: some 30 µs. Counted with each batch, so that a rate that was
- * measured on small batches holds for the large ones of a burst.
+ * measured on small batches holds for the large ones of a burst, and that a model of few word operations pays for its
+ * turns, too.
  */
-const handOver = 2 ** 17
+export const handOver = 2 ** 17
 
 /** How fast a worker works, measured over the recent past, and so how long a backlog lasts. */
 export class ServiceRate {

@@ -6,7 +6,7 @@ import { Item, lane, names, place, preparing } from './queueing.ts'
 
 /** A batcher whose batches stay out until the test lets them return. */
 function harness(workers: number) {
-  const queue = new FairQueue<Item>()
+  const queue = new FairQueue<Item>(0)
   const flow = new Flow<Item>(1000)
   const out: { readonly names: readonly string[]; readonly finish: () => void }[] = []
   const batcher = new Batcher<Item>(queue, workers, batch => {
@@ -145,7 +145,7 @@ test('every row leaves exactly once, in order within its lane, and never more ba
       fc.infiniteStream(fc.nat(3)),
       async (list, workers, turns) => {
         const lanes = [lane('a', 1), { ...lane('b', 3), delay: 1 }, lane('c', 64)]
-        const queue = new FairQueue<Homing>()
+        const queue = new FairQueue<Homing>(0)
         const flow = new Flow<Homing>(10_000)
         const left = new Map<string, string[]>()
         const prepared = new Set<string>()

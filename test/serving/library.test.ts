@@ -3,6 +3,9 @@ import { renameSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Worker } from 'node:worker_threads'
 import { test } from 'tap'
+import { XnordError } from '../../src/errors.ts'
+import { Holders } from '../../src/serving/holders.ts'
+import { Library } from '../../src/serving/library.ts'
 import { createService } from '../../src/serving/service.ts'
 import type { Row, RowAnswer, ServedModel, Service } from '../../src/serving/types.ts'
 import { retensor, rewrite } from '../engine/rewrite.ts'
@@ -218,4 +221,36 @@ test('a service whose folder changes', async t => {
     await loading
     await t.rejects(service.load('late'), { code: 'SHUTTING_DOWN' })
   })
+})
+
+test('a worker that dies when it is to let go of a model stops nothing', async t => {
+  const folder = write(t.testdir({}), { 'tiny/1/model.safetensors': edition('tiny', 1) })
+  const { observer, observed } = recordingObserver()
+  const { log, lines } = recordingLog()
+  const asked: number[] = []
+  const pool = {
+    workers: 2,
+    threads: [1, 2],
+    open: async () => undefined,
+    async release(_: object, thread: number) {
+      asked.push(thread)
+      if (thread === 1) throw new XnordError('WORKER_LOST', 'The worker died.')
+    },
+  }
+  const library = new Library({
+    folder,
+    backend: 'wasm',
+    defaultModel: undefined,
+    maxBatchRows: 64,
+    pool,
+    occupy: task => task(),
+    holders: new Holders(),
+    observer,
+    log,
+  })
+  await library.start()
+  await library.unload('tiny')
+  t.same(asked, [1, 2])
+  t.equal(observed.models.length, 2)
+  t.match(lines.at(-1), { level: 'warn', details: { err: { code: 'WORKER_LOST' } } })
 })

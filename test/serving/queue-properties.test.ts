@@ -65,7 +65,7 @@ function pick<T>(list: readonly T[], which: number): T | undefined {
 test('whatever happens to it, a flow does as a plain list would, and admits no more than its bound', async () => {
   fc.assert(
     fc.property(operations, fc.integer({ min: 1, max: 40 }), (list, limit) => {
-      const queue = new FairQueue<Item>()
+      const queue = new FairQueue<Item>(0)
       const flow = new Flow<Item>(limit)
       const model = new SlowQueue()
       let count = 0
@@ -134,7 +134,7 @@ const traffic = fc.array(
 test('two flows that both wait are never apart by more than a batch of each; all leaves, in order', async () => {
   fc.assert(
     fc.property(traffic, list => {
-      const queue = new FairQueue<Item>()
+      const queue = new FairQueue<Item>(0)
       const flows = list.map(({ work, rows, maxItems }, index) => {
         const flow = new Flow<Item>(1000)
         const items = Array.from({ length: rows }, (_, row) => new Item(`${index}/${row}`, { work }))
@@ -174,7 +174,7 @@ test('two flows that both wait are never apart by more than a batch of each; all
 test('whatever the others send, a flow that begins to wait is served before each of them has had two batches', async () => {
   fc.assert(
     fc.property(traffic, fc.nat(20), (list, past) => {
-      const queue = new FairQueue<Item>()
+      const queue = new FairQueue<Item>(0)
       const [late, ...others] = list.map(({ work, maxItems }) => ({
         flow: new Flow<Item>(100_000),
         work,

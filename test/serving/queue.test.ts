@@ -7,7 +7,7 @@ const full = (queue: FairQueue<Item>) => names(queue.take(0, everyLane))
 
 /** A queue with one flow. */
 function single(limit = 10) {
-  const queue = new FairQueue<Item>()
+  const queue = new FairQueue<Item>(0)
   const flow = new Flow<Item>(limit)
   const admit = (into: ReturnType<typeof lane>, ...list: readonly Item[]) =>
     queue.admit(flow, place(into, ...list), now)
@@ -172,6 +172,19 @@ test('work that was not foreseen counts, too', async t => {
   t.same(
     Array.from({ length: 4 }, () => full(queue)[0]),
     ['b0', 'b1', 'a0', 'b2'],
+  )
+})
+
+test('a flow whose items are no work pays for its batches', async t => {
+  const queue = new FairQueue<Item>(10)
+  const [free, other] = [new Flow<Item>(100), new Flow<Item>(100)]
+  for (let count = 0; count < 3; count++) {
+    queue.admit(free, place(lane('a', 1), new Item(`free${count}`, { work: 0 })), now)
+    queue.admit(other, place(lane('a', 1), new Item(`b${count}`, { work: 10 })), now)
+  }
+  t.same(
+    Array.from({ length: 5 }, () => full(queue)[0]),
+    ['free0', 'b0', 'free1', 'b1', 'free2'],
   )
 })
 
