@@ -1,17 +1,30 @@
 import type { Batch, FairQueue, Lane, QueueItem } from './queue.ts'
 
+/** When to look at what has arrived, once the first of it has. */
+export type Gather = (look: () => void) => void
+
 /**
- * Hands batches to workers: as soon as one is free, all that waits in the next lane leaves together. Under load batches
- * grow by themselves, and without load nobody waits, but where a lane has a delay: it leaves when it is full, or when
- * its oldest item has waited for so long.
+ * At the end of a turn of the event loop, in which many connections may have been read: with the first row alone a
+ * worker would be busy when the others are there.
+ */
+export const gatherTurn: Gather = look => {
+  setImmediate(look)
+}
+
+/**
+ * Hands batches to workers: as soon as one is free, all that waits in the next lane leaves together, and where several
+ * are free each takes its share. Under load batches grow by themselves, and without load nobody waits, but where a lane
+ * has a delay: it leaves when it is full, or when its oldest item has waited for so long.
  */
 export class Batcher<Item extends QueueItem> {
   readonly #queue: FairQueue<Item>
   readonly #workers: number
   readonly #send: (batch: Batch<Item>) => Promise<void>
+  readonly #gather: Gather
   #busy = 0
   #returning = 0
   #delays = true
+  #gathering = false
   #alarm: NodeJS.Timeout | undefined
   #whenIdle: (() => void)[] = []
 
@@ -19,18 +32,33 @@ export class Batcher<Item extends QueueItem> {
    * @param workers batches that may be out at once
    * @param send resolves when the batch's worker is free again; it deals with every failure itself
    */
-  constructor(queue: FairQueue<Item>, workers: number, send: (batch: Batch<Item>) => Promise<void>) {
+  constructor(
+    queue: FairQueue<Item>,
+    workers: number,
+    send: (batch: Batch<Item>) => Promise<void>,
+    gather: Gather,
+  ) {
     this.#queue = queue
     this.#workers = workers
     this.#send = send
+    this.#gather = gather
   }
 
   /** To be called when something has entered the queue. */
   wake(): void {
+    if (this.#gathering) return
+    this.#gathering = true
+    this.#gather(() => {
+      this.#gathering = false
+      this.#wake()
+    })
+  }
+
+  #wake(): void {
     clearTimeout(this.#alarm)
     while (this.#busy < this.#workers) {
       const now = this.#delays ? performance.now() : Number.POSITIVE_INFINITY
-      const batch = this.#queue.take(now, this.#isOpen)
+      const batch = this.#queue.take(now, this.#isOpen, this.#workers - this.#busy)
       if (batch === undefined) {
         this.#wakeAt(this.#queue.ripeAt(this.#isOpen), now)
         return
@@ -52,7 +80,7 @@ export class Batcher<Item extends QueueItem> {
   /** Nothing is held back any more. Resolves when no batch is out; what still waits in the queue leaves first. */
   async idle(): Promise<void> {
     this.#delays = false
-    this.wake()
+    this.#wake()
     if (this.#busy > 0) await new Promise<void>(resolve => this.#whenIdle.push(resolve))
   }
 
@@ -62,7 +90,7 @@ export class Batcher<Item extends QueueItem> {
 
   #wakeAt(time: number, now: number): void {
     if (time === Number.POSITIVE_INFINITY) return
-    this.#alarm = setTimeout(() => this.wake(), Math.max(0, time - now))
+    this.#alarm = setTimeout(() => this.#wake(), Math.max(0, time - now))
   }
 
   async #out(batch: Batch<Item>): Promise<void> {
@@ -78,7 +106,7 @@ export class Batcher<Item extends QueueItem> {
 
   #free(): void {
     this.#busy--
-    this.wake()
+    this.#wake()
     if (this.#busy === 0) for (const resolve of this.#whenIdle.splice(0)) resolve()
   }
 }

@@ -1,5 +1,5 @@
 import { asXnordError, XnordError } from '../errors.ts'
-import { Batcher } from './batcher.ts'
+import { Batcher, type Gather } from './batcher.ts'
 import { Execution } from './execution.ts'
 import type { Holders } from './holders.ts'
 import type { LoadedModel } from './model.ts'
@@ -18,6 +18,7 @@ export interface DispatcherOptions {
   readonly queueRows: number
   /** Milliseconds. */
   readonly batchDelay: number
+  readonly gather: Gather
   readonly maxPixels: number
   readonly observer: Observer
   readonly log: Log
@@ -42,7 +43,7 @@ export class Dispatcher {
     this.#options = options
     this.#rate = new ServiceRate(workers)
     this.#execution = new Execution({ ...options, queue: this.#queue, rate: this.#rate })
-    this.#batcher = new Batcher(this.#queue, workers, batch => this.#execution.run(batch))
+    this.#batcher = new Batcher(this.#queue, workers, batch => this.#execution.run(batch), options.gather)
   }
 
   /** Whether rows are taken. */

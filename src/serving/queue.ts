@@ -140,8 +140,9 @@ export class FairQueue<Item extends QueueItem> {
    * The next items to leave, of a lane that is open and ripe: full, or without delay, or delayed for long enough.
    *
    * @param now on the clock of `performance.now()`; Infinity: all are ripe
+   * @param share one of so many equal ones of what waits in the lane leaves, where it has no delay
    */
-  take(now: number, isOpen: (lane: Lane) => boolean): Batch<Item> | undefined {
+  take(now: number, isOpen: (lane: Lane) => boolean, share = 1): Batch<Item> | undefined {
     let next: Candidate<Item> | undefined
     for (const flow of this.#waiting) {
       const waiting = oldest(flow, candidate => isOpen(candidate.lane) && ripeAt(candidate) <= now)
@@ -154,7 +155,7 @@ export class FairQueue<Item extends QueueItem> {
     this.#virtualTime = flow.start
     // Who could not leave at this moment has no claim to it later.
     for (const other of this.#waiting) other.start = Math.max(other.start, this.#virtualTime)
-    return this.#leave(flow, waiting)
+    return this.#leave(flow, waiting, share)
   }
 
   /** When the next lane that is open becomes ripe, on the clock of `performance.now()`; Infinity where none waits. */
@@ -209,9 +210,10 @@ export class FairQueue<Item extends QueueItem> {
     else waiting.items.splice(position(waiting.items, item.ticket), 0, item)
   }
 
-  #leave(flow: Flow<Item>, waiting: Waiting<Item>): Batch<Item> {
+  #leave(flow: Flow<Item>, waiting: Waiting<Item>, share: number): Batch<Item> {
     const { lane } = waiting
-    const items = waiting.items.splice(0, lane.maxItems)
+    const most = lane.delay > 0 ? lane.maxItems : Math.ceil(waiting.items.length / share)
+    const items = waiting.items.splice(0, Math.min(most, lane.maxItems))
     this.#tidy(flow, waiting)
     let work = this.#batchWork
     for (const item of items) {

@@ -1,5 +1,6 @@
 import { XnordError } from '../errors.ts'
 import { announceBackend, loadBackend } from './backend.ts'
+import { gatherTurn } from './batcher.ts'
 import { Dispatcher } from './dispatcher.ts'
 import { Holders } from './holders.ts'
 import { Library } from './library.ts'
@@ -34,7 +35,7 @@ export async function createService(options: ServiceOptions): Promise<Service> {
   const { backend } = choice
   const pool = new WorkerPool({ workers, backend, maxPixels, log, observer, onDead })
   const holders = new Holders<LoadedModel>()
-  const dispatcher = new Dispatcher({ ...options, batchDelay, pool, holders })
+  const dispatcher = new Dispatcher({ ...options, batchDelay, gather: gatherTurn, pool, holders })
   const library = new Library({
     folder,
     backend: backend.name,

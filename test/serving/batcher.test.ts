@@ -1,17 +1,22 @@
 import fc from 'fast-check'
 import { test } from 'tap'
-import { Batcher } from '../../src/serving/batcher.ts'
+import { Batcher, type Gather, gatherTurn } from '../../src/serving/batcher.ts'
 import { type Batch, FairQueue, Flow, type Lane } from '../../src/serving/queue.ts'
 import { Item, lane, names, place, preparing } from './queueing.ts'
 
 /** A batcher whose batches stay out until the test lets them return. */
-function harness(workers: number) {
+function harness(workers: number, gather: Gather = look => look()) {
   const queue = new FairQueue<Item>(0)
   const flow = new Flow<Item>(1000)
   const out: { readonly names: readonly string[]; readonly finish: () => void }[] = []
-  const batcher = new Batcher<Item>(queue, workers, batch => {
-    return new Promise<void>(finish => out.push({ names: names(batch), finish }))
-  })
+  const batcher = new Batcher<Item>(
+    queue,
+    workers,
+    batch => {
+      return new Promise<void>(finish => out.push({ names: names(batch), finish }))
+    },
+    gather,
+  )
   const admit = (into: Lane, ...list: readonly string[]) => {
     const items = list.map(name => new Item(name, { waitingSince: performance.now() }))
     queue.admit(flow, place(into, ...items), () => 1)
@@ -41,6 +46,33 @@ test('while all are busy rows gather, and leave together when one returns', asyn
   out[0].finish()
   await settled()
   t.same(out[1].names, ['2', '3', '4'])
+})
+
+test('what arrives in one turn of the event loop leaves together', async t => {
+  const { out, admit } = harness(1, gatherTurn)
+  admit(lane('a'), '1')
+  admit(lane('a'), '2')
+  t.same(out, [])
+  await settled()
+  t.same(
+    out.map(({ names }) => names),
+    [['1', '2']],
+  )
+})
+
+test('workers that are free share what waits, but not what waits for a delay', async t => {
+  const { out, admit } = harness(3)
+  admit(lane('a'), '1', '2', '3', '4', '5')
+  t.same(
+    out.map(({ names }) => names),
+    [['1', '2'], ['3', '4'], ['5']],
+  )
+  const { out: delayed, admit: admitDelayed } = harness(2)
+  admitDelayed({ ...lane('b'), delay: 1000 }, '1', '2', '3', '4')
+  t.same(
+    delayed.map(({ names }) => names),
+    [['1', '2', '3', '4']],
+  )
 })
 
 test('preparing leaves one worker to those who are ready', async t => {
@@ -163,7 +195,7 @@ test('every row leaves exactly once, in order within its lane, and never more ba
           } else left.set(lane.key, [...(left.get(lane.key) ?? []), ...items.map(item => item.name)])
           out--
         }
-        const batcher = new Batcher(queue, workers, send)
+        const batcher = new Batcher(queue, workers, send, look => look())
         const direct = new Map<string, string[]>()
         const everything: string[] = []
         let count = 0

@@ -106,7 +106,7 @@ export function dispatching(
   const holders = new Holders<LoadedModel>()
   const { observer, observed } = recordingObserver()
   const { log, lines } = recordingLog()
-  const limits = { queueRows, batchDelay, maxPixels: 1_000_000 }
+  const limits = { queueRows, batchDelay, gather: (look: () => void) => look(), maxPixels: 1_000_000 }
   const dispatcher = new Dispatcher({ pool, holders, ...limits, observer, log })
   const predict = (rows: readonly Row[], change: Partial<PredictRequest> = {}, of = model) =>
     dispatcher.predict(of, { model: of.served, rows, members: 1, baseline: false, ...change })

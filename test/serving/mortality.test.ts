@@ -29,7 +29,7 @@ test('a single worker that some rows kill', async t => {
   })
   t.teardown(() => pool.close())
   const model = await loadTiny(t.testdir({}), 1)
-  const limits = { queueRows: 1000, batchDelay: 0, maxPixels: 10_000 }
+  const limits = { queueRows: 1000, batchDelay: 0, gather: (look: () => void) => look(), maxPixels: 10_000 }
   const dispatcher = new Dispatcher({ pool, holders: new Holders(), ...limits, observer, log })
   const predict = (rows: readonly Row[]) =>
     dispatcher.predict(model, { model: model.served, rows, members: 3, baseline: false })
