@@ -2,7 +2,9 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { test } from 'tap'
-import { tinyLogits, tinyRows } from '../serving/tiny.ts'
+import { parseModel } from '../../src/engine/format.ts'
+import { referenceLayer } from '../serving/layer-reference.ts'
+import { tinyFile, tinyLogits, tinyRows } from '../serving/tiny.ts'
 import { tritonclient } from './installed.ts'
 import { runBeside } from './python.ts'
 import { adminKey, tinyServer } from './server.ts'
@@ -14,12 +16,19 @@ test('tritonclient, unmodified, does against the server all that is offered', {
   const server = await tinyServer(join(folder, 'models'))
   t.teardown(() => server.stop())
   const rows = tinyRows.slice(0, 5)
+  const tiny = parseModel(tinyFile)
   const expected = join(folder, 'expected.json')
   writeFileSync(
     expected,
     JSON.stringify({
       images: rows.map(row => [...row.bytes]),
       logits: rows.map((_, row) => tinyLogits(row, 3)),
+      layers: Object.fromEntries(
+        tiny.operations.map(({ name }) => [
+          name,
+          rows.map(row => referenceLayer(tiny, row.bytes, name, 3).numbers),
+        ]),
+      ),
     }),
   )
   const { status, output } = await runBeside(

@@ -111,6 +111,45 @@ class TritonClient(unittest.TestCase):
         self.assert_logits(result)
         self.assertEqual(result.as_numpy("uncertainty").shape, (len(IMAGES), 3))
 
+    def test_layers_are_those_of_the_reference(self):
+        listed = self.client.get_model_metadata("tiny")["layers"]
+        self.assertIn("BOOL", [layer["datatype"] for layer in listed])
+        for binary in (True, False):
+            outputs = [http.InferRequestedOutput(layer["name"], binary_data=binary) for layer in listed]
+            result = self.client.infer("tiny", images(), outputs=outputs, parameters=ALL_MEMBERS)
+            for layer in listed:
+                actual = result.as_numpy(layer["name"])
+                expected = np.array(EXPECTED["layers"][layer["name"]], dtype=np.float32)
+                if layer["datatype"] == "BOOL":
+                    actual = np.where(actual, np.float32(1), np.float32(-1))
+                np.testing.assert_array_equal(actual.reshape(len(IMAGES), -1), expected)
+                self.assertEqual(list(actual.shape[2:]), layer["shape"][2:])
+
+    def test_packed_bits_are_pixels_of_0_and_255(self):
+        bits = IMAGES > 127
+        packed = http.InferInput("image", IMAGES.shape, "UINT8")
+        rows = np.packbits(bits.reshape(len(bits), -1), axis=1, bitorder="little")
+        packed._parameters.update(bit_packed=True, binary_data_size=rows.nbytes)
+        packed._raw_data = rows.tobytes()
+        spread = http.InferInput("image", IMAGES.shape, "UINT8")
+        spread.set_data_from_numpy(np.where(bits, 255, 0).astype(np.uint8))
+        results = [self.client.infer("tiny", [tensor]).as_numpy("logits") for tensor in (packed, spread)]
+        np.testing.assert_array_equal(*results)
+
+    def test_packed_layers_are_the_same_bits(self):
+        name = next(
+            layer["name"]
+            for layer in self.client.get_model_metadata("tiny")["layers"]
+            if layer["datatype"] == "BOOL"
+        )
+        packed = http.InferRequestedOutput(name)
+        packed._parameters["bit_packed"] = True
+        response = self.client.infer("tiny", images(), outputs=[packed], parameters=ALL_MEMBERS)
+        expected = np.array(EXPECTED["layers"][name]) > 0
+        rows = np.frombuffer(response._buffer, np.uint8).reshape(len(IMAGES), -1)
+        bits = np.unpackbits(rows, axis=1, count=expected.shape[1], bitorder="little")
+        np.testing.assert_array_equal(bits, expected)
+
     def test_image_files(self):
         result = self.client.infer("tiny", files(3), model_version="1")
         self.assertEqual(len(set(result.as_numpy("label"))), 1)

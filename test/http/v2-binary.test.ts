@@ -1,7 +1,8 @@
+import fc from 'fast-check'
 import { test } from 'tap'
 import { binaryRequest, readBinary } from './binary-tensors.ts'
 import { square } from './fake-service.ts'
-import { testApp } from './helper.ts'
+import { metric, testApp } from './helper.ts'
 
 const pixels = Uint8Array.of(1, 2, 3, 255)
 const image = {
@@ -253,4 +254,52 @@ test('deadline in milliseconds and timeout in microseconds: the earlier one is a
     deadlines.push(deadline && Math.floor((deadline - before) / 10_000))
   }
   t.same(deadlines, [undefined, undefined, 6, 6, 3])
+})
+
+test('any bytes behind any head are answered, never with 500, and leave nothing held', async t => {
+  const { app } = await testApp(t)
+  const input = fc.record(
+    {
+      name: fc.constant('image'),
+      datatype: fc.constantFrom('UINT8', 'BYTES'),
+      shape: fc.oneof(fc.constant([1, 2, 2, 1]), fc.constant([1]), fc.array(fc.nat(4), { maxLength: 5 })),
+      parameters: fc.record(
+        { binary_data_size: fc.nat(20), bit_packed: fc.boolean() },
+        { requiredKeys: [], noNullPrototype: true },
+      ),
+    },
+    { noNullPrototype: true },
+  )
+  const output = fc.record(
+    {
+      name: fc.constantFrom('logits', 'label', 'conv9'),
+      parameters: fc.record(
+        { binary_data: fc.boolean(), classification: fc.nat(5), bit_packed: fc.boolean() },
+        { requiredKeys: [], noNullPrototype: true },
+      ),
+    },
+    { requiredKeys: ['name'], noNullPrototype: true },
+  )
+  const head = fc.record(
+    { inputs: fc.array(input, { minLength: 1, maxLength: 1 }), outputs: fc.array(output, { maxLength: 3 }) },
+    { requiredKeys: ['inputs'], noNullPrototype: true },
+  )
+  await t.resolves(
+    fc.assert(
+      fc.asyncProperty(
+        fc.option(head),
+        fc.uint8Array({ maxLength: 20 }),
+        fc.option(fc.nat(300)),
+        async (head, bytes, length) => {
+          const request = binaryRequest(head, bytes)
+          const headers =
+            length === null ? request.headers : { 'inference-header-content-length': String(length) }
+          const answer = await app.inject({ ...request, headers })
+          return [200, 400].includes(answer.statusCode)
+        },
+      ),
+      { numRuns: 300 },
+    ),
+  )
+  t.equal(await metric(app, 'xnord_held_bytes'), 0)
 })
