@@ -4,6 +4,7 @@ import { type Config, readConfig } from '../../src/config.ts'
 import { type AppOptions, buildApp } from '../../src/http/app.ts'
 import { createMetrics } from '../../src/http/metrics.ts'
 import { Statistics } from '../../src/http/statistics.ts'
+import { findUndocumented } from './documented.ts'
 import { type FakeOptions, fakeService } from './fake-service.ts'
 
 export interface TestOptions extends FakeOptions {
@@ -17,7 +18,7 @@ interface Teardown {
   teardown(fn: () => Promise<void>): void
 }
 
-/** The app over a test double of serving, closed when the test ends. */
+/** The app over a test double of serving, closed when the test ends, which fails on an answer that is not documented. */
 export async function testApp(
   t: Teardown,
   { config = {}, draining, log, tracing, ...fake }: TestOptions = {},
@@ -25,6 +26,7 @@ export async function testApp(
   const { service, requests, changes } = fakeService(fake)
   const metrics = createMetrics()
   const statistics = new Statistics()
+  let undocumented: ReadonlySet<string> = new Set()
   const app = await buildApp({
     service,
     metrics,
@@ -32,9 +34,19 @@ export async function testApp(
     config: { ...readConfig({}), logLevel: 'silent', ...config },
     ...(draining !== undefined && { draining }),
     ...(log !== undefined && { log }),
-    ...(tracing !== undefined && { tracing }),
+    tracing: {
+      // It comes before all routes, as whoever is to see every answer must.
+      async trace(app) {
+        undocumented = findUndocumented(app)
+        await tracing?.trace(app)
+      },
+      close: async () => tracing?.close(),
+    },
   })
-  t.teardown(() => app.close())
+  t.teardown(async () => {
+    await app.close()
+    if (undocumented.size > 0) throw new Error(`/openapi.json lacks ${[...undocumented].join('; ')}`)
+  })
   return { app, requests, changes, metrics, statistics }
 }
 

@@ -1,6 +1,7 @@
 import swagger from '@fastify/swagger'
 import swaggerUi from '@fastify/swagger-ui'
 import type { FastifyInstance } from 'fastify'
+import { type TProperties, Type } from 'typebox'
 import { Model, ModelList } from '../schemas/models.ts'
 import { Comparison, ComparisonAnswer, Prediction, PredictionAnswer } from '../schemas/predict.ts'
 import { InferenceError, Problem, RowError } from '../schemas/problem.ts'
@@ -20,6 +21,8 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     /** Of a route that reads its body itself: what it takes, for the documentation only. */
     documentedBody?: object
+    /** The headers that such a route reads. */
+    documentedHeaders?: TProperties
   }
 }
 
@@ -77,8 +80,9 @@ export async function addOpenapi(app: FastifyInstance): Promise<void> {
       buildLocalReference: (json, _baseUri, _fragment, index) => String(json.$id ?? `schema-${index}`),
     },
     transform: ({ schema, url, route }) => {
-      const body = route.config?.documentedBody
-      return { url, schema: body === undefined ? schema : { ...schema, body } }
+      const { documentedBody: body, documentedHeaders } = route.config ?? {}
+      const headers = documentedHeaders && Type.Object(documentedHeaders)
+      return { url, schema: { ...schema, ...(body && { body }), ...(headers && { headers }) } }
     },
   })
   await app.register(async docs => {

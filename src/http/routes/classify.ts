@@ -1,23 +1,28 @@
 import multipart from '@fastify/multipart'
 import type { FastifyInstance } from 'fastify'
+import { Type } from 'typebox'
+import type { ErrorCode } from '../../errors.ts'
 import { writeComparison, writePrediction } from '../answers.ts'
 import { answerRows, type Variant } from '../classification.ts'
 import type { HttpContext } from '../context.ts'
 import { imageTypes, pixelType } from '../media-types.ts'
 import { PredictQuery, predictBody } from '../schemas/predict.ts'
-import { problemResponse } from '../schemas/problem.ts'
+import { bodyErrors, ok, predictionErrors, problems } from '../schemas/responses.ts'
 import type { RawBody } from '../uploads.ts'
 
 interface RouteVariant extends Variant {
   readonly path: string
   readonly summary: string
   readonly answerSchema: string
+  /** Beyond those of both. */
+  readonly errors: readonly ErrorCode[]
 }
 
 const predict: RouteVariant = {
   path: '/predict',
   summary: 'Classify images',
   answerSchema: 'PredictionAnswer',
+  errors: [],
   baseline: false,
   write: writePrediction,
 }
@@ -26,9 +31,17 @@ const compare: RouteVariant = {
   path: '/compare',
   summary: 'Classify images by the discrete network and by its float baseline, side by side',
   answerSchema: 'ComparisonAnswer',
+  errors: ['BASELINE_ABSENT'],
   baseline: true,
   write: writeComparison,
 }
+
+const classifyErrors: readonly ErrorCode[] = [
+  'MODEL_AMBIGUOUS',
+  'CONTENT_TYPE_UNSUPPORTED',
+  'TOO_MANY_PARTS',
+  'FILE_MISSING',
+]
 
 /** `POST /predict` and `POST /compare`: they differ in who answers and in how a row is written. */
 export async function classifyRoutes(app: FastifyInstance, context: HttpContext): Promise<void> {
@@ -62,7 +75,18 @@ function addRoute(app: FastifyInstance, context: HttpContext, variant: RouteVari
         summary: variant.summary,
         tags: ['predict'],
         querystring: PredictQuery,
-        response: { 200: { $ref: `${variant.answerSchema}#` }, default: problemResponse },
+        response: {
+          ...ok(
+            'One entry a row; those that failed alone have an error in its place.',
+            variant.answerSchema,
+            {
+              'Server-Timing': Type.String({
+                description: 'Milliseconds of each stage, the longest over the rows.',
+              }),
+            },
+          ),
+          ...problems(...bodyErrors, ...classifyErrors, ...predictionErrors, ...variant.errors),
+        },
       },
       config: { documentedBody: predictBody, predicts: true },
     },

@@ -3,7 +3,7 @@ import type { Static } from 'typebox'
 import type { ServedModel } from '../../serving/types.ts'
 import type { HttpContext } from '../context.ts'
 import { type Model, ModelParams } from '../schemas/models.ts'
-import { problemResponse } from '../schemas/problem.ts'
+import { ok, problems } from '../schemas/responses.ts'
 
 /** `GET /models` and `GET /models/{name}`: what is loaded. */
 export async function modelRoutes(app: FastifyInstance, { service }: HttpContext): Promise<void> {
@@ -13,7 +13,7 @@ export async function modelRoutes(app: FastifyInstance, { service }: HttpContext
       schema: {
         summary: 'List the models',
         tags: ['models'],
-        response: { 200: { $ref: 'ModelList#' }, default: problemResponse },
+        response: { ...ok('Every model that is served.', 'ModelList'), ...problems() },
       },
     },
     async () => {
@@ -29,7 +29,7 @@ export async function modelRoutes(app: FastifyInstance, { service }: HttpContext
         summary: 'Describe a model',
         tags: ['models'],
         params: ModelParams,
-        response: { 200: { $ref: 'Model#' }, default: problemResponse },
+        response: { ...ok('Its versions.', 'Model'), ...problems('MODEL_UNKNOWN') },
       },
     },
     async request => describe(service.find(request.params.name).name, service.models()),

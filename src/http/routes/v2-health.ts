@@ -1,15 +1,22 @@
 import type { FastifyInstance } from 'fastify'
+import { Type } from 'typebox'
 import { XnordError } from '../../errors.ts'
 import type { HttpContext } from '../context.ts'
-import { inferenceErrorResponse } from '../schemas/problem.ts'
+import { notReady, ok } from '../schemas/responses.ts'
 
-const ok = { type: 'object', properties: {}, description: 'Yes.' }
+const flag = (name: string) => Type.Object({ [name]: Type.Literal(true) })
 
 /** `GET /v2/health/live` and `/v2/health/ready`. */
 export async function healthRoutes(app: FastifyInstance, context: HttpContext): Promise<void> {
   app.get(
     '/health/live',
-    { schema: { summary: 'Does the process answer?', tags: ['operation'], response: { 200: ok } } },
+    {
+      schema: {
+        summary: 'Does the process answer?',
+        tags: ['operation'],
+        response: ok('Yes.', flag('live')),
+      },
+    },
     async () => ({ live: true }),
   )
 
@@ -19,7 +26,7 @@ export async function healthRoutes(app: FastifyInstance, context: HttpContext): 
       schema: {
         summary: 'Should requests be sent here?',
         tags: ['operation'],
-        response: { 200: ok, 503: inferenceErrorResponse },
+        response: { ...ok('Yes.', flag('ready')), ...notReady },
       },
     },
     async () => {

@@ -5,8 +5,8 @@ import type { RowAnswer } from '../../serving/types.ts'
 import { holdAnswer, holdBody, readDecoded, type Take } from '../body.ts'
 import { clientGone } from '../client-gone.ts'
 import type { HttpContext } from '../context.ts'
-import { inferenceErrorResponse } from '../schemas/problem.ts'
-import type { InferRequest, ModelPath } from '../schemas/v2.ts'
+import { encodedBodyErrors, inferenceErrors, okOf, predictionErrors } from '../schemas/responses.ts'
+import { type InferRequest, inferAnswers, inferBodies, inferHeaders, type ModelPath } from '../schemas/v2.ts'
 import { longestStages } from '../stages.ts'
 import { writeAnswer } from '../v2/answer.ts'
 import { readInput } from '../v2/input.ts'
@@ -60,9 +60,17 @@ export async function inferRoutes(app: FastifyInstance, context: HttpContext): P
           tags: ['inference'],
           params,
           body: { $ref: 'InferRequest#' },
-          response: { 200: { $ref: 'InferResponse#' }, default: inferenceErrorResponse },
+          response: {
+            ...okOf('The outputs, in JSON or in binary.', inferAnswers, inferHeaders),
+            ...inferenceErrors(
+              'TENSOR_INVALID',
+              'ANSWER_TOO_LARGE',
+              ...encodedBodyErrors,
+              ...predictionErrors,
+            ),
+          },
         },
-        config: { predicts: true },
+        config: { predicts: true, documentedBody: inferBodies, documentedHeaders: inferHeaders },
         preValidation: findAndRead,
       },
       (request, reply) => infer(request, reply, context),

@@ -1,8 +1,9 @@
 import type { FastifyInstance } from 'fastify'
+import { Type } from 'typebox'
 import type { Config } from '../../config.ts'
 import type { ServedModel, Service } from '../../serving/types.ts'
 import type { HttpContext } from '../context.ts'
-import { inferenceErrorResponse } from '../schemas/problem.ts'
+import { inferenceErrors, ok } from '../schemas/responses.ts'
 import { type ModelMetadata, ModelPath, VersionPath } from '../schemas/v2.ts'
 import { configurationOf } from '../v2/configuration.ts'
 import { hiddenOutputMetadata, outputMetadata } from '../v2/outputs.ts'
@@ -33,7 +34,7 @@ export async function metadataRoutes(app: FastifyInstance, context: HttpContext)
       schema: {
         summary: 'Describe the server',
         tags: ['inference'],
-        response: { 200: { $ref: 'ServerMetadata#' }, default: inferenceErrorResponse },
+        response: { ...ok('Its name, version and extensions.', 'ServerMetadata'), ...inferenceErrors() },
       },
     },
     async () => ({ name: 'xnord', version, extensions }),
@@ -47,7 +48,7 @@ export async function metadataRoutes(app: FastifyInstance, context: HttpContext)
           summary: 'Describe a model',
           tags: ['inference'],
           params,
-          response: { 200: { $ref: 'ModelMetadata#' }, default: inferenceErrorResponse },
+          response: { ...ok('Its inputs and outputs.', 'ModelMetadata'), ...inferenceErrors(...findErrors) },
         },
       },
       async ({ params }) => describe(service.find(params.name, params.version), service),
@@ -60,7 +61,7 @@ export async function metadataRoutes(app: FastifyInstance, context: HttpContext)
           summary: "Describe a model by Triton's model configuration",
           tags: ['inference'],
           params,
-          response: { 200: { $ref: 'ModelConfiguration#' }, default: inferenceErrorResponse },
+          response: { ...ok('Its configuration.', 'ModelConfiguration'), ...inferenceErrors(...findErrors) },
         },
       },
       async ({ params }) => configurationOf(service.find(params.name, params.version)),
@@ -74,8 +75,8 @@ export async function metadataRoutes(app: FastifyInstance, context: HttpContext)
           tags: ['inference'],
           params,
           response: {
-            200: { type: 'object', properties: {}, description: 'Yes.' },
-            default: inferenceErrorResponse,
+            ...ok('Yes.', Type.Object({ name: Type.String(), ready: Type.Literal(true) })),
+            ...inferenceErrors(...findErrors, 'NOT_READY', 'SHUTTING_DOWN'),
           },
         },
       },
@@ -87,6 +88,9 @@ export async function metadataRoutes(app: FastifyInstance, context: HttpContext)
     )
   }
 }
+
+/** Of a model's address. */
+export const findErrors = ['PARAMETER_INVALID', 'MODEL_UNKNOWN', 'VERSION_UNKNOWN'] as const
 
 /** A model's address below `/v2`, without and with its version. */
 export const modelPaths = [

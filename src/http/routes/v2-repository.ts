@@ -1,11 +1,12 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import { XnordError } from '../../errors.ts'
+import { Type } from 'typebox'
+import { type ErrorCode, XnordError } from '../../errors.ts'
 import { holdBody, readDecoded } from '../body.ts'
 import type { HttpContext } from '../context.ts'
 import { toXnordError } from '../fastify-errors.ts'
 import { inferenceStyle, sendError } from '../plugins/errors.ts'
 import { keySecurity } from '../plugins/openapi.ts'
-import { inferenceErrorResponse } from '../schemas/problem.ts'
+import { encodedBodyErrors, inferenceErrors, modelFileErrors, ok } from '../schemas/responses.ts'
 import {
   ModelPath,
   RepositoryChangeRequest,
@@ -13,6 +14,8 @@ import {
   RepositoryIndexRequest,
 } from '../schemas/v2.ts'
 import { leaveBodies } from '../v2/json.ts'
+
+const administrationErrors = ['ADMINISTRATION_OFF', 'ADMINISTRATION_DENIED', 'MODEL_UNKNOWN'] as const
 
 /** Bytes of a body: there is little to say. */
 const maxBytes = 2 ** 16
@@ -42,7 +45,7 @@ export async function repositoryRoutes(app: FastifyInstance, context: HttpContex
         summary: 'List the versions of all models, loaded or not',
         tags: ['inference'],
         body: RepositoryIndexRequest,
-        response: { 200: { $ref: 'RepositoryIndex#' }, default: inferenceErrorResponse },
+        response: { ...ok('The versions.', 'RepositoryIndex'), ...inferenceErrors(...encodedBodyErrors) },
       },
     },
     async ({ body }): Promise<RepositoryIndex> => {
@@ -57,11 +60,12 @@ export async function repositoryRoutes(app: FastifyInstance, context: HttpContex
     },
   )
 
-  const changes = [
+  const changes: readonly Change[] = [
     {
       name: 'load',
       summary: 'Load what is new or changed of a model',
-      run({ name }: ModelPath, body: RepositoryChangeRequest) {
+      errors: [...administrationErrors, 'PARAMETER_INVALID', ...modelFileErrors],
+      run({ name }, body) {
         refuseOverrides(body)
         return service.load(name)
       },
@@ -69,10 +73,11 @@ export async function repositoryRoutes(app: FastifyInstance, context: HttpContex
     {
       name: 'unload',
       summary: 'Take a model out of service',
-      run: ({ name }: ModelPath) => service.unload(name),
+      errors: administrationErrors,
+      run: ({ name }) => service.unload(name),
     },
   ]
-  for (const { name, summary, run } of changes) {
+  for (const { name, summary, errors, run } of changes) {
     app.post<{ Params: ModelPath; Body: RepositoryChangeRequest }>(
       `/repository/models/:name/${name}`,
       {
@@ -83,8 +88,8 @@ export async function repositoryRoutes(app: FastifyInstance, context: HttpContex
           params: ModelPath,
           body: RepositoryChangeRequest,
           response: {
-            200: { type: 'object', properties: {}, description: 'It is done.' },
-            default: inferenceErrorResponse,
+            ...ok('It is done.', Type.Object({})),
+            ...inferenceErrors(...encodedBodyErrors, ...errors),
           },
         },
         onRequest: keys.requireAdministrator,
@@ -95,6 +100,13 @@ export async function repositoryRoutes(app: FastifyInstance, context: HttpContex
       },
     )
   }
+}
+
+interface Change {
+  readonly name: 'load' | 'unload'
+  readonly summary: string
+  readonly errors: readonly ErrorCode[]
+  readonly run: (path: ModelPath, body: RepositoryChangeRequest) => Promise<void>
 }
 
 /**

@@ -35,14 +35,3 @@ export const RowError = Type.Object(
   },
   { $id: 'RowError', description: 'A row that failed alone.' },
 )
-
-/** The errors of a scope, for its routes' `response`. */
-export const problemResponse = {
-  description: 'An error.',
-  content: { 'application/problem+json': { schema: Type.Ref('Problem#') } },
-}
-
-export const inferenceErrorResponse = {
-  description: 'An error.',
-  content: { 'application/json': { schema: Type.Ref('InferenceError#') } },
-}

@@ -237,3 +237,30 @@ export const InferResponse = Type.Object(
   { $id: 'InferResponse' },
 )
 export type InferResponse = Static<typeof InferResponse>
+
+const binary = {
+  description: 'JSON, and behind it the binary data of the tensors, one after the other.',
+  type: 'string',
+  format: 'binary',
+} as const
+
+/** For the documentation: Fastify never sees these bodies as they arrive. */
+export const inferBodies = {
+  required: true,
+  content: {
+    'application/json': { schema: Type.Ref('InferRequest#') },
+    'application/octet-stream': { schema: binary },
+  },
+}
+
+export const inferAnswers = {
+  'application/json': { schema: Type.Ref('InferResponse#') },
+  'application/octet-stream': { schema: binary },
+}
+
+/** Of a request, and of its answer. */
+export const inferHeaders = {
+  'Inference-Header-Content-Length': Type.Optional(
+    Type.Integer({ minimum: 0, description: 'Bytes of the JSON, where binary data follow it.' }),
+  ),
+}
