@@ -3,9 +3,10 @@
  * stale, and exits with 1.
  */
 import { readFileSync, writeFileSync } from 'node:fs'
-import { type Setting, settings } from '../src/config.ts'
+import { settings } from '../src/config.ts'
 import { type ErrorEntry, type ErrorGroup, errorTable } from '../src/errors.ts'
 import { type MetricEntry, metricTable } from '../src/http/metric-table.ts'
+import type { Setting } from '../src/setting.ts'
 
 const groups: Readonly<Record<ErrorGroup, string>> = {
   request: 'The request',

@@ -27,7 +27,7 @@ export const documentHeaders = {
   'cross-origin-opener-policy': 'same-origin',
 } as const
 
-/** Puts the headers on every answer. (helmet assembles its own anew for each request, at several times the cost.) */
+/** Puts the headers on every answer. (helmet would assemble them anew for each.) */
 export function addSecurityHeaders(app: FastifyInstance, headers: Readonly<Record<string, string>>): void {
   const entries = Object.entries(headers)
   app.addHook('onRequest', (_request, reply, next) => {
