@@ -76,7 +76,8 @@ export class PendingRequest {
     this.deadline = deadline
     this.rows = rows.map((row, index) => new PendingRow(this, index, row))
     this.lane = {
-      key: `${members}/${baseline}/${layers}`,
+      // Names are any text: only as JSON are two lists of them never the same.
+      key: `${members}/${baseline}/${layers.length === 0 ? '' : JSON.stringify(layers)}`,
       maxItems: model.served.maxRows,
       returning: false,
       delay,

@@ -38,6 +38,27 @@ test('a batch and its rows', async t => {
     t.equal(observed.rows.length, numbers.length)
   })
 
+  await t.test('sends together only rows whose requests ask for the same layers', async t => {
+    const { pool, predict, occupied } = harness()
+    const finish = occupied()
+    const asked = [['a', 'b'], ['a,b'], ['a', 'b'], []]
+    const answers = asked.map((layers, index) => predict([numbered(index)], { layers }))
+    await finish()
+    for (let batch = 1; batch <= 3; batch++) {
+      pool.answer(batch)
+      await turn()
+    }
+    await Promise.all(answers)
+    t.same(
+      pool.runs.slice(1).map(({ message }) => [message.rows.length, message.layers]),
+      [
+        [2, ['a', 'b']],
+        [1, ['a,b']],
+        [1, []],
+      ],
+    )
+  })
+
   await t.test('sends rows of several requests together, and brings each its own answer', async t => {
     const { pool, predict } = harness()
     const first = predict([numbered(1)])
