@@ -1,6 +1,7 @@
 import type { Backend } from '../engine/kernels/kernels.ts'
 import { asXnordError, XnordError } from '../errors.ts'
 import { byNameAndVersion, Catalog, quote } from './catalog.ts'
+import { collectGarbage } from './garbage.ts'
 import type { Holders } from './holders.ts'
 import type { ModelSpec } from './messages.ts'
 import { type LoadedModel, loadModel } from './model.ts'
@@ -232,6 +233,8 @@ export class Library {
     this.#leaving.add(leaving)
     await leaving
     this.#leaving.delete(leaving)
+    // When nothing under way refers to it any more.
+    setImmediate(collectGarbage)
   }
 
   async #leave(model: LoadedModel): Promise<void> {

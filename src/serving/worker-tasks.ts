@@ -5,6 +5,7 @@ import { answer } from '../engine/probabilities.ts'
 import { asXnordError, type XnordError } from '../errors.ts'
 import { decodeImage } from '../images/decode.ts'
 import { openKernels } from './backend.ts'
+import { collectGarbage } from './garbage.ts'
 import { layersOf, traceLayers } from './layers.ts'
 import type {
   Failed,
@@ -48,6 +49,16 @@ export function createWorkerTasks(data: WorkerData): WorkerTasks {
     const model = { spec, network, baseline: null }
     models.set(spec.id, model)
     return model
+  }
+
+  async function forget(id: number): Promise<void> {
+    const model = models.get(id)
+    models.delete(id)
+    // One that could not be opened was reported when it was asked for, and needs no closing.
+    await model?.baseline?.then(
+      baseline => baseline.close(),
+      () => undefined,
+    )
   }
 
   async function run(message: RunMessage): Promise<RowsReply | UnknownModelReply> {
@@ -102,13 +113,8 @@ export function createWorkerTasks(data: WorkerData): WorkerTasks {
       }),
     release: message =>
       asData(async () => {
-        const model = models.get(message.model)
-        models.delete(message.model)
-        // One that could not be opened was reported when it was asked for, and needs no closing.
-        await model?.baseline?.then(
-          baseline => baseline.close(),
-          () => undefined,
-        )
+        await forget(message.model)
+        collectGarbage()
         return { kind: 'done' }
       }),
   }
