@@ -61,9 +61,11 @@ const parts: readonly Part[] = [
   },
   {
     name: 'page',
-    inputs: ['src/page', ...common],
-    outputs: ['dist/page/index.html'],
+    inputs: ['src/page', 'src/client', ...common],
+    outputs: ['dist/page/index.html', 'dist/page/page/main.js', 'dist/page/client/client.js'],
     build: () => {
+      // All that is there is served.
+      rmSync(join(root, 'dist/page'), { recursive: true, force: true })
       node('typescript/bin/tsc', ['-p', 'src/page'])
       cpSync(join(root, 'src/page'), join(root, 'dist/page'), {
         recursive: true,

@@ -1,12 +1,19 @@
 /** The server's routes that the page uses. Addresses are relative: the page works under any path prefix. */
-import type { Answer, Reading, Uncertainty } from './answer.ts'
+import {
+  type Classification,
+  type Client,
+  createClient,
+  RequestError,
+  type RowError,
+} from '../client/client.ts'
+import type { Answer, Reading } from './answer.ts'
 import { currentKey } from './key.ts'
 
 /** Of a model's version in `GET /models`, what the page needs. */
 export interface Model {
   readonly name: string
   readonly version: number
-  readonly input: { readonly height: number; readonly width: number; readonly channels: 1 | 3 }
+  readonly input: { readonly height: number; readonly width: number; readonly channels: number }
   readonly labels: readonly string[]
   readonly members: number
   /** Whether it has a float twin. */
@@ -44,42 +51,12 @@ interface ProblemOptions extends ErrorOptions {
 /** Milliseconds after which the page stops waiting for an answer. */
 const patience = 30_000
 
-interface ModelsBody {
-  readonly models: readonly { readonly name: string; readonly versions: readonly Omit<Model, 'name'>[] }[]
-}
-
-interface NetworkBody {
-  readonly label: string
-  readonly probability: number
-  readonly top: readonly { readonly label: string; readonly probability: number }[]
-}
-
-interface DiscreteBody extends NetworkBody {
-  readonly uncertainty: Uncertainty
-}
-
-interface ErrorBody {
-  readonly code: string
-  readonly title: string
-  readonly detail: string
-}
-
-interface AnswerBody<Row> {
-  readonly backend: string
-  readonly predictions: readonly (Row | { readonly error: ErrorBody })[]
-}
-
-interface ComparedRow {
-  readonly discrete: DiscreteBody & { readonly milliseconds: number }
-  readonly baseline: NetworkBody & { readonly milliseconds: number }
-}
-
 /**
  * The loaded models, the highest version of each; none while the server is starting.
  * @throws Problem
  */
 export async function listModels(): Promise<readonly Model[]> {
-  const { models } = await request<ModelsBody>('models', {})
+  const models = await answered(client => client.models())
   return models.flatMap(({ name, versions }) => versions.slice(-1).map(version => ({ name, ...version })))
 }
 
@@ -88,49 +65,36 @@ export async function listModels(): Promise<readonly Model[]> {
  * @throws Problem; the signal's reason when it was aborted
  */
 export async function ask(model: Model, image: Image, signal: AbortSignal): Promise<Answer> {
-  const query = new URLSearchParams({
-    model: model.name,
-    version: String(model.version),
-    members: String(model.members),
-    top: String(model.labels.length),
-  })
+  const { name, version, members, labels } = model
+  const images = image instanceof File ? image : { pixels: image }
+  const options = { model: name, version, members, top: labels.length, signal }
   if (model.baseline) {
-    const body = await request<AnswerBody<ComparedRow>>(`compare?${query}`, post(image), signal)
-    const { discrete, baseline } = onlyRow(body)
+    const answer = await answered(client => client.compare(images, options))
+    const { discrete, baseline } = onlyRow(answer.predictions)
     return {
-      backend: body.backend,
+      backend: answer.backend,
       discrete: reading(discrete, discrete.milliseconds),
       uncertainty: discrete.uncertainty,
       baseline: reading(baseline, baseline.milliseconds),
     }
   }
-  const body = await request<AnswerBody<DiscreteBody>>(`predict?${query}`, post(image), signal)
-  const discrete = onlyRow(body)
+  const answer = await answered(client => client.predict(images, options))
+  const discrete = onlyRow(answer.predictions)
   return {
-    backend: body.backend,
+    backend: answer.backend,
     discrete: reading(discrete, null),
     uncertainty: discrete.uncertainty,
     baseline: null,
   }
 }
 
-function post(image: Image): RequestInit {
-  if (!(image instanceof File)) {
-    return { method: 'POST', headers: { 'content-type': 'application/octet-stream' }, body: image }
-  }
-  const form = new FormData()
-  form.append('file', image)
-  return { method: 'POST', body: form }
-}
-
-function onlyRow<Row extends object>({ predictions }: AnswerBody<Row>): Row {
-  const row = predictions[0]
+function onlyRow<Row extends object>([row]: readonly (Row | RowError)[]): Row {
   if (row === undefined) throw new Problem('The answer is empty', 'The server predicted nothing.')
   if ('error' in row) throw new Problem(row.error.title, row.error.detail)
   return row
 }
 
-function reading({ label, probability, top }: NetworkBody, milliseconds: number | null): Reading {
+function reading({ label, probability, top }: Classification, milliseconds: number | null): Reading {
   return {
     label,
     probability,
@@ -139,38 +103,32 @@ function reading({ label, probability, top }: NetworkBody, milliseconds: number 
   }
 }
 
-async function request<Body>(address: string, init: RequestInit, signal?: AbortSignal): Promise<Body> {
-  const timeout = AbortSignal.timeout(patience)
+/** @throws Problem, and whatever else the call throws */
+async function answered<Result>(call: (client: Client) => Promise<Result>): Promise<Result> {
+  const key = currentKey()
+  // No header can carry anything else.
+  if (key !== null && !/^[\x21-\x7e]+$/.test(key)) throw unknownKey()
+  const url = new URL('.', document.baseURI)
   try {
-    const signals = signal === undefined ? [timeout] : [signal, timeout]
-    const headers = new Headers(init.headers)
-    const key = currentKey()
-    if (key !== null) headers.set('authorization', `Bearer ${key}`)
-    const response = await fetch(address, { ...init, headers, signal: AbortSignal.any(signals) })
-    const body: unknown = await response.json()
-    if (!response.ok) throw problemOf(response, body as Partial<ErrorBody>)
-    return body as Body
+    return await call(createClient({ url, timeout: patience, ...(key !== null && { key }) }))
   } catch (error) {
-    if (error instanceof Problem) throw error
-    signal?.throwIfAborted()
-    const [title, detail] = failure(error, timeout)
-    throw new Problem(title, detail, { cause: error, temporary: true })
+    throw error instanceof RequestError ? problemOf(error) : error
   }
 }
 
-function problemOf({ status }: Response, { code, title, detail }: Partial<ErrorBody>): Problem {
+function problemOf(error: RequestError): Problem {
+  const { code, status, title, detail } = error
   if (code === 'KEY_MISSING')
     return new Problem('A key is needed', 'Whoever runs this server gives it out.', { needsKey: true })
-  if (code === 'KEY_INVALID')
-    return new Problem('The key is not known', 'This server takes others.', { needsKey: true })
-  return new Problem(title ?? `The server answered with status ${status}`, detail ?? 'It gave no reason.', {
-    temporary: status >= 500,
-  })
+  if (code === 'KEY_INVALID') return unknownKey()
+  const temporary = status === null || status >= 500
+  if (code === 'TIMEOUT') {
+    const seconds = patience / 1000
+    return new Problem('No answer', `The server took longer than ${seconds} seconds.`, { temporary })
+  }
+  return new Problem(title, detail, { cause: error, temporary })
 }
 
-function failure(error: unknown, timeout: AbortSignal): readonly [title: string, detail: string] {
-  if (timeout.aborted) return ['No answer', `The server took longer than ${patience / 1000} seconds.`]
-  // The body was not JSON: something between the page and xnord answered in its place.
-  if (error instanceof SyntaxError) return ['The answer cannot be read', 'It is not what xnord sends.']
-  return ['The server cannot be reached', 'It has stopped, or the connection is lost.']
+function unknownKey(): Problem {
+  return new Problem('The key is not known', 'This server takes others.', { needsKey: true })
 }

@@ -17,7 +17,7 @@ test('nothing outside the page is served', async t => {
     '/../package.json',
     '/%2e%2e/errors.js',
     '/..%2ferrors.js',
-    '/main.js.map/../../package.json',
+    '/page/main.js.map/../../package.json',
   ]) {
     t.equal((await app.inject(url)).statusCode, 404, url)
   }
