@@ -298,6 +298,13 @@ test('an unknown address is ROUTE_UNKNOWN, with any method and body', async t =>
   }
 })
 
+test('a method that an address does not take is refused as such, whatever its body', async t => {
+  const { app } = await testApp(t)
+  const answer = await app.inject({ ...body('text/plain', 'abc'), method: 'PUT', url: '/models' })
+  t.equal(answer.statusCode, 405)
+  t.equal(answer.json().code, 'METHOD_NOT_ALLOWED')
+})
+
 test('a method that an address does not take is METHOD_NOT_ALLOWED, and those that it takes are named', async t => {
   const { app } = await testApp(t)
   for (const [method, url, allowed] of [

@@ -35,10 +35,7 @@ export const inferenceStyle: ErrorStyle = {
 
 /** Answers every error of a scope, unknown addresses included, in one style. */
 export function answerErrors(app: FastifyInstance, style: ErrorStyle, methodsOf: MethodsOf): void {
-  app.setErrorHandler((thrown, request, reply) =>
-    sendError(toXnordError(thrown, style.invalidBody), request, reply, style),
-  )
-  app.setNotFoundHandler((request, reply) => {
+  function sendNotFound(request: FastifyRequest, reply: FastifyReply): FastifyReply {
     const { method, url } = request
     const path = url.split('?')[0]!
     const allowed = methodsOf(path)
@@ -47,7 +44,13 @@ export function answerErrors(app: FastifyInstance, style: ErrorStyle, methodsOf:
     reply.header('allow', allowed.join(', '))
     const detail = `${path} takes ${allowed.join(', ')}, not ${method}.`
     return sendError(new XnordError('METHOD_NOT_ALLOWED', detail), request, reply, style)
+  }
+  app.setErrorHandler((thrown, request, reply) => {
+    // Fastify finds fault with the body before it says that there is no route.
+    if (request.is404) return sendNotFound(request, reply)
+    return sendError(toXnordError(thrown, style.invalidBody), request, reply, style)
   })
+  app.setNotFoundHandler(sendNotFound)
 }
 
 /** @param more further members of the body */

@@ -20,7 +20,7 @@ import { addSecurityHeaders, documentHeaders } from './security-headers.ts'
 declare module 'fastify' {
   interface FastifyContextConfig {
     /** Of a route that reads its body itself: what it takes, for the documentation only. */
-    documentedBody?: object
+    documentedBody?: { readonly required: boolean; readonly content: object }
     /** The headers that such a route reads. */
     documentedHeaders?: TProperties
   }
@@ -51,6 +51,7 @@ export const keySecurity = [{ key: [] }]
 /** Collects the routes' schemas into `/openapi.json`, shown at `/docs`. Registered on the root, before the routes. */
 export async function addOpenapi(app: FastifyInstance): Promise<void> {
   for (const schema of shared) app.addSchema(schema)
+  const withoutBody = new Set<string>()
   await app.register(swagger, {
     openapi: {
       openapi: '3.1.0',
@@ -81,8 +82,16 @@ export async function addOpenapi(app: FastifyInstance): Promise<void> {
     },
     transform: ({ schema, url, route }) => {
       const { documentedBody: body, documentedHeaders } = route.config ?? {}
+      if (body?.required === false) withoutBody.add(url.replaceAll(/:(\w+)/g, '{$1}'))
       const headers = documentedHeaders && Type.Object(documentedHeaders)
       return { url, schema: { ...schema, ...(body && { body }), ...(headers && { headers }) } }
+    },
+    transformObject: documents => {
+      if (!('openapiObject' in documents)) throw new Error('The document is not one of OpenAPI 3.')
+      const { paths } = documents.openapiObject
+      // To the plugin every body is required.
+      for (const path of withoutBody) Object.assign(paths![path]!.post!.requestBody!, { required: false })
+      return documents.openapiObject
     },
   })
   await app.register(async docs => {

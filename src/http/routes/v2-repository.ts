@@ -24,6 +24,9 @@ const maxBytes = 2 ** 16
 export async function repositoryRoutes(app: FastifyInstance, context: HttpContext): Promise<void> {
   const { service, keys } = context
   const parseJson = leaveBodies(app)
+  const documented = (schema: object) => ({
+    documentedBody: { required: false, content: { 'application/json': { schema } } },
+  })
   // There are no tensors here that could be invalid.
   app.setErrorHandler((thrown, request, reply) =>
     sendError(toXnordError(thrown, 'BODY_MALFORMED'), request, reply, inferenceStyle),
@@ -41,6 +44,7 @@ export async function repositoryRoutes(app: FastifyInstance, context: HttpContex
   app.post<{ Body: RepositoryIndexRequest }>(
     '/repository/index',
     {
+      config: documented(RepositoryIndexRequest),
       schema: {
         summary: 'List the versions of all models, loaded or not',
         tags: ['inference'],
@@ -81,6 +85,7 @@ export async function repositoryRoutes(app: FastifyInstance, context: HttpContex
     app.post<{ Params: ModelPath; Body: RepositoryChangeRequest }>(
       `/repository/models/:name/${name}`,
       {
+        config: documented(RepositoryChangeRequest),
         schema: {
           summary,
           tags: ['operation'],
