@@ -8,6 +8,7 @@ import type {
   Service,
   WorkerLossCause,
 } from '../serving/types.ts'
+import { Family } from './family.ts'
 import type { HeldBytes } from './held-bytes.ts'
 import { type MetricName, metricTable, statuses } from './metric-table.ts'
 import { version } from './version.ts'
@@ -15,7 +16,6 @@ import { version } from './version.ts'
 const prefix = 'xnord_'
 
 const rowStages = ['queue', 'decode', 'compute', 'baseline'] as const
-const requestStages = ['encode', 'total'] as const
 
 const rejectionReasons: readonly RejectionReason[] = [
   'QUEUE_FULL',
@@ -74,10 +74,22 @@ export function createMetrics(): Metrics {
       },
     })
 
-  const requests = counter('requests_total')
-  const requestDurations = histogram('request_duration_seconds')
-  const rowDurations = histogram('row_duration_seconds')
-  const predictions = counter('predictions_total')
+  const counters = (name: MetricName) => {
+    const { help, name: full } = describe(name)
+    return new Family(full, help, () => new Counter({ name: full, help, registers: [] }), registry)
+  }
+  const histograms = (name: MetricName) => {
+    const { labelNames: _, ...described } = describe(name)
+    const create = () => new Histogram({ ...described, registers: [] })
+    return new Family(described.name, described.help, create, registry)
+  }
+
+  // What is counted for each request and row.
+  const requests = counters('requests_total')
+  const requestDurations = histograms('request_duration_seconds')
+  const rowDurations = histograms('row_duration_seconds')
+  const predictions = counters('predictions_total')
+
   const rowErrors = counter('row_errors_total')
   const rejections = counter('rejections_total')
   const refusedUploads = counter('refused_uploads_total')
@@ -91,15 +103,17 @@ export function createMetrics(): Metrics {
   const models = new Gauge({ ...describe('model_info'), registers: [registry] })
   /** Those whose series are there: a histogram that is set to zero forgets what it has seen. */
   const known = new Set<string>()
+  const series = new WeakMap<ServedModel, ModelSeries>()
+  const unknownModel = statusSeries(labelsOf(null))
 
   const observer: Observer = {
     row(model, times) {
-      const labels = labelsOf(model)
+      const series = seriesOf(model)
       for (const stage of rowStages) {
         const milliseconds = times[stage]
-        if (milliseconds !== null) rowDurations.observe({ ...labels, stage }, milliseconds / 1000)
+        if (milliseconds !== null) series.stages[stage].observe(milliseconds / 1000)
       }
-      if (times.compute !== null) predictions.inc(labels)
+      if (times.compute !== null) series.predictions.inc()
     },
     batch(model, { rows, reason }) {
       batches.inc({ ...labelsOf(model), reason })
@@ -128,18 +142,35 @@ export function createMetrics(): Metrics {
     },
   }
 
+  /** Looked up once a model: a swapped version goes on with the series of the one before. */
+  function seriesOf(model: ServedModel): ModelSeries {
+    const known = series.get(model)
+    if (known !== undefined) return known
+    const labels = labelsOf(model)
+    const made: ModelSeries = {
+      stages: byName(rowStages, stage => rowDurations.with({ ...labels, stage })),
+      requests: statusSeries(labels),
+      encode: requestDurations.with({ ...labels, stage: 'encode' }),
+      total: requestDurations.with({ ...labels, stage: 'total' }),
+      predictions: predictions.with(labels),
+    }
+    series.set(model, made)
+    return made
+  }
+
+  function statusSeries(labels: ReturnType<typeof labelsOf>): ReadonlyMap<number, Counter> {
+    return new Map(statuses.map(status => [status, requests.with({ ...labels, status: String(status) })]))
+  }
+
   function presetZeros(model: ServedModel): void {
+    seriesOf(model)
     const labels = labelsOf(model)
     const key = `${labels.model}/${labels.version}`
     if (known.has(key)) return
     known.add(key)
-    for (const status of statuses) requests.inc({ ...labels, status }, 0)
-    for (const stage of requestStages) requestDurations.zero({ ...labels, stage })
-    for (const stage of rowStages) rowDurations.zero({ ...labels, stage })
     for (const code of rowCodes) rowErrors.inc({ ...labels, code }, 0)
     for (const reason of rejectionReasons) rejections.inc({ ...labels, reason }, 0)
     for (const outcome of ['same', 'different']) comparedRows.inc({ ...labels, outcome }, 0)
-    predictions.inc(labels, 0)
     for (const reason of batchReasons) batches.inc({ ...labels, reason }, 0)
     batchRows.zero(labels)
     retriedRows.inc(labels, 0)
@@ -164,19 +195,19 @@ export function createMetrics(): Metrics {
       })
       for (const model of service.models()) observer.loaded(model)
       for (const cause of workerLossCauses) lostWorkers.inc({ cause }, 0)
-      for (const status of statuses) requests.inc({ ...labelsOf(null), status }, 0)
       new Gauge({ ...describe('build_info'), registers: [registry] }).set(
         { version, backend: service.backend, node: process.versions.node },
         1,
       )
     },
     requestEnded(model, status, seconds) {
-      requests.inc({ ...labelsOf(model), status })
-      if (model !== null && status === 200)
-        requestDurations.observe({ ...labelsOf(model), stage: 'total' }, seconds)
+      const known = model === null ? unknownModel : seriesOf(model).requests
+      const counted = known.get(status) ?? requests.with({ ...labelsOf(model), status: String(status) })
+      counted.inc()
+      if (model !== null && status === 200) seriesOf(model).total.observe(seconds)
     },
     encoded(model, seconds) {
-      requestDurations.observe({ ...labelsOf(model), stage: 'encode' }, seconds)
+      seriesOf(model).encode.observe(seconds)
     },
     compared(model, same) {
       comparedRows.inc({ ...labelsOf(model), outcome: same ? 'same' : 'different' })
@@ -190,6 +221,22 @@ export function createMetrics(): Metrics {
     contentType: registry.contentType,
     render: () => registry.metrics(),
   }
+}
+
+/** The series of one version of a model that are touched by each request. */
+interface ModelSeries {
+  readonly stages: Readonly<Record<(typeof rowStages)[number], Histogram>>
+  readonly requests: ReadonlyMap<number, Counter>
+  readonly encode: Histogram
+  readonly total: Histogram
+  readonly predictions: Counter
+}
+
+function byName<Name extends string, Value>(
+  names: readonly Name[],
+  of: (name: Name) => Value,
+): Readonly<Record<Name, Value>> {
+  return Object.fromEntries(names.map(name => [name, of(name)])) as Record<Name, Value>
 }
 
 function describe(name: MetricName) {
