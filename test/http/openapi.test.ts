@@ -4,6 +4,10 @@ import { test } from 'tap'
 import { square } from './fake-service.ts'
 import { multipart, testApp } from './helper.ts'
 
+interface Operation {
+  readonly responses: Readonly<Record<string, { readonly headers: object; readonly content: object }>>
+}
+
 const image = multipart([{ filename: 'a.png', content: 'the bytes' }])
 
 test('/openapi.json is a valid OpenAPI 3.1 document', async t => {
@@ -74,6 +78,31 @@ test('bodies that are read as streams are documented', async t => {
     'image/webp',
     'multipart/form-data',
   ])
+})
+
+test('no answer is documented as anything at all, and temporary ones say when to ask again', async t => {
+  const { app } = await testApp(t)
+  const { paths } = (await app.inject('/openapi.json')).json()
+  for (const [path, methods] of Object.entries<Record<string, Operation>>(paths)) {
+    for (const { responses } of Object.values(methods)) {
+      for (const [status, { headers, content }] of Object.entries(responses)) {
+        t.match(status, /^\d{3}$/, path)
+        t.equal(Object.keys(content).length > 0, true, `${path} ${status}`)
+        t.equal('Retry-After' in headers, ['429', '503'].includes(status), `${path} ${status}`)
+        t.equal('WWW-Authenticate' in headers, status === '401', `${path} ${status}`)
+      }
+    }
+  }
+  t.ok('Server-Timing' in paths['/predict'].post.responses[200].headers)
+  t.same(Object.keys(paths['/v2/models/{name}/infer'].post.requestBody.content), [
+    'application/json',
+    'application/octet-stream',
+  ])
+  t.match(paths['/v2/models/{name}/infer'].post.parameters, [
+    { in: 'path', name: 'name', required: true },
+    { in: 'header', name: 'Inference-Header-Content-Length', required: false },
+  ])
+  t.equal(paths['/v2/repository/index'].post.requestBody.required, false)
 })
 
 test('every answer is of the schema that the document gives for it', async t => {
