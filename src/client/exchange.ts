@@ -81,15 +81,16 @@ export function createExchange({
       }
     }
 
-    for (let repetitions = 0; ; repetitions++) {
-      const reply = await attempt()
-      if (reply.status >= 200 && reply.status < 300) return reply
+    let reply = await attempt()
+    for (let left = retries; reply.status < 200 || reply.status > 299; left--) {
       const refusal = refusalOf(reply)
-      if (repetitions === retries || refusal.retryAfter === null) throw refusal
+      if (left === 0 || refusal.retryAfter === null) throw refusal
       await pause(refusal.retryAfter, ends)
       signal?.throwIfAborted()
       if (clock?.aborted) throw refusal
+      reply = await attempt()
     }
+    return reply
   }
 }
 

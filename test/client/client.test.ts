@@ -166,6 +166,11 @@ test('a server is ready that takes requests, and one that cannot be reached is n
   t.equal(await gone.client.ready(), false)
 })
 
+test('who asks after a server’s health can leave', async t => {
+  const { client } = await clientOfApp(t)
+  await t.rejects(client.ready({ signal: AbortSignal.abort(new Error('left')) }), { message: 'left' })
+})
+
 test('administrators list, load and unload models', async t => {
   const key = 'administrate-0123456789'
   const broken = { name: 'broken', version: 1, state: 'UNAVAILABLE', reason: 'MODEL_UNREADABLE: …' } as const

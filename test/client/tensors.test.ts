@@ -83,7 +83,7 @@ test('bits are asked for only of the outputs that are to have them', async t => 
   await t.rejects(client.infer(pixels, { model: 'shapes', outputs }), {
     code: 'TENSOR_INVALID',
     title: 'TENSOR_INVALID',
-    detail: 'The output "logits": bit_packed is for BOOL.',
+    detail: 'The output "logits": bit_packed is for BOOL as binary data.',
   })
 })
 
