@@ -14,6 +14,7 @@ import { createKeyHooks } from './plugins/keys.ts'
 import { collectMethods } from './plugins/methods.ts'
 import { addOpenapi, keySecurity } from './plugins/openapi.ts'
 import { page } from './plugins/page.ts'
+import { closePipelined } from './plugins/pipelining.ts'
 import { createRateLimit } from './plugins/rate-limit.ts'
 import { recordRequests } from './plugins/record.ts'
 import { boundRestOfBody } from './plugins/rest-of-body.ts'
@@ -93,6 +94,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   recordRequests(app, metrics, statistics, log !== undefined && config.logRequests ? log : null)
   limitConnections(app, config.maxConnections, metrics)
   boundRestOfBody(app)
+  closePipelined(app)
   endConnectionsOnClose(app)
   readIntegers(app)
 
