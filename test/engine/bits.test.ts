@@ -38,17 +38,22 @@ t.test('bits are copied from anywhere, and the last byte is filled with zeros', 
 t.test('bits are placed anywhere, and nothing beside them changes', async t => {
   t.doesNotThrow(() =>
     fc.assert(
-      fc.property(fc.uint8Array({ minLength: 2, maxLength: 20 }), fc.nat(), fc.nat(40), (source, a, begin) => {
-        const count = a % ((source.length - 1) * 8 + 1)
-        const target = new Uint8Array(26)
-        for (let bit = 0; bit < begin; bit++) target[bit >> 3] |= 1 << (bit & 7)
-        placeBits(source, 1, count, target, begin)
-        for (let bit = 0; bit < 26 * 8; bit++) {
-          const inside = bit >= begin && bit < begin + count
-          const before = bit < begin ? 1 : 0
-          assert.equal(bitAt(target, bit), inside ? bitAt(source, 8 + bit - begin) : before)
-        }
-      }),
+      fc.property(
+        fc.uint8Array({ minLength: 2, maxLength: 20 }),
+        fc.nat(),
+        fc.nat(40),
+        (source, a, begin) => {
+          const count = a % ((source.length - 1) * 8 + 1)
+          const target = new Uint8Array(26)
+          for (let bit = 0; bit < begin; bit++) target[bit >> 3] |= 1 << (bit & 7)
+          placeBits(source, 1, count, target, begin)
+          for (let bit = 0; bit < 26 * 8; bit++) {
+            const inside = bit >= begin && bit < begin + count
+            const before = bit < begin ? 1 : 0
+            assert.equal(bitAt(target, bit), inside ? bitAt(source, 8 + bit - begin) : before)
+          }
+        },
+      ),
     ),
   )
 })
