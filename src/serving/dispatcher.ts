@@ -4,9 +4,9 @@ import { Execution } from './execution.ts'
 import type { Holders } from './holders.ts'
 import type { LoadedModel } from './model.ts'
 import type { WorkerPool } from './pool.ts'
-import { FairQueue, Flow } from './queue.ts'
+import { FairQueue, Flow, requireBelow } from './queue.ts'
 import { handOver, ServiceRate } from './rate.ts'
-import { PendingRequest, type PendingRow } from './request.ts'
+import { PendingRequest, type PendingRow, rowCost } from './request.ts'
 import { type Screened, screen } from './screening.ts'
 import type { Log, Observer, PredictRequest, RejectionReason, RowAnswer } from './types.ts'
 
@@ -67,10 +67,12 @@ export class Dispatcher {
    */
   async predict(model: LoadedModel, request: PredictRequest): Promise<readonly RowAnswer[]> {
     if (request.rows.length === 0) return []
-    const { batchDelay, holders, maxPixels } = this.#options
+    const { batchDelay, holders, maxPixels, queueRows } = this.#options
+    // Before anything is made of the rows: hopeless ones cost the queue nothing, but they are work.
+    this.#orReject(request, () => requireBelow(queueRows, request.rows.length * rowCost(request)))
     const pending = new PendingRequest(model, this.#flowOf(model), request, batchDelay)
     const { admitted, refused } = screen(pending, maxPixels)
-    this.#admit(pending, admitted, request)
+    this.#orReject(request, () => this.#admit(pending, admitted, request))
     this.#pending.add(pending)
     const letGo = holders.hold(model)
     for (const { row, error } of refused) this.#execution.fail(row, error, row.decoded)
@@ -113,17 +115,21 @@ export class Dispatcher {
   }
 
   #admit({ flow }: PendingRequest, items: Screened['admitted'], request: PredictRequest): void {
-    const { model, rows, signal, deadline } = request
+    const { signal, deadline } = request
+    if (this.#draining) throw shuttingDown('The service takes no new rows.')
+    if (!this.#options.pool.alive) throw new XnordError('NOT_READY', 'No worker is left.', { retryAfter: 1 })
+    if (signal?.aborted) throw clientGone()
+    const work = this.#queue.workAhead(flow)
+    if (deadline !== undefined && deadline <= performance.now() + 1000 * this.#rate.secondsFor(work)) {
+      throw this.#execution.tooLate(flow, 'The deadline cannot be met.')
+    }
+    this.#queue.admit(flow, items, excess => this.#execution.retryAfter((work * excess) / flow.cost))
+  }
+
+  /** Counts what is turned away. */
+  #orReject({ model, rows }: PredictRequest, task: () => void): void {
     try {
-      if (this.#draining) throw shuttingDown('The service takes no new rows.')
-      if (!this.#options.pool.alive)
-        throw new XnordError('NOT_READY', 'No worker is left.', { retryAfter: 1 })
-      if (signal?.aborted) throw clientGone()
-      const work = this.#queue.workAhead(flow)
-      if (deadline !== undefined && deadline <= performance.now() + 1000 * this.#rate.secondsFor(work)) {
-        throw this.#execution.tooLate(flow, 'The deadline cannot be met.')
-      }
-      this.#queue.admit(flow, items, excess => this.#execution.retryAfter((work * excess) / flow.cost))
+      task()
     } catch (thrown) {
       const error = asXnordError(thrown)
       this.#options.observer.rejected(model, error.code as RejectionReason, rows.length)

@@ -106,12 +106,7 @@ export class FairQueue<Item extends QueueItem> {
     retryAfter: (cost: number) => number,
   ): void {
     const cost = items.reduce((sum, { item }) => sum + item.cost, 0)
-    if (cost > flow.limit) {
-      throw new XnordError(
-        'REQUEST_TOO_LARGE_FOR_QUEUE',
-        `The request costs ${cost} rows × members, and the model's queue holds ${flow.limit}.`,
-      )
-    }
+    requireBelow(flow.limit, cost)
     const excess = flow.cost + cost - flow.limit
     if (excess > 0) {
       throw new XnordError(
@@ -241,6 +236,15 @@ export class FairQueue<Item extends QueueItem> {
     this.#cost -= item.cost
     this.#work -= item.work
   }
+}
+
+/** @throws REQUEST_TOO_LARGE_FOR_QUEUE */
+export function requireBelow(limit: number, cost: number): void {
+  if (cost <= limit) return
+  throw new XnordError(
+    'REQUEST_TOO_LARGE_FOR_QUEUE',
+    `The request costs ${cost} rows × members, and the model's queue holds ${limit}.`,
+  )
 }
 
 /** The lane of a flow with the oldest item, of those that may leave. */

@@ -12,6 +12,11 @@ const baselineRows = 1
  */
 const baselineWork = 32 / 3
 
+/** In rows × members, of one row. */
+export function rowCost({ members, baseline }: Pick<PredictRequest, 'members' | 'baseline'>): number {
+  return members + (baseline ? baselineRows : 0)
+}
+
 /** A row of a request on its way from admission to its answer. */
 export class PendingRow implements QueueItem {
   readonly request: PendingRequest
@@ -36,7 +41,7 @@ export class PendingRow implements QueueItem {
     this.request = request
     this.index = index
     this.row = row
-    this.cost = members + (baseline ? baselineRows : 0)
+    this.cost = rowCost(request)
     const runs = layers.length === 0 ? members : 2 * members
     this.work = (runs + (baseline ? baselineWork : 0)) * model.served.wordOperations
   }

@@ -30,7 +30,7 @@ test('the dispatcher', async t => {
     const inFlight = predict([numbered(1)])
     const waiting = predict([numbered(2)])
     t.equal(dispatcher.queuedRows, 1)
-    t.same(logits(await predict([broken, broken])), ['IMAGE_FORMAT_UNKNOWN', 'IMAGE_FORMAT_UNKNOWN'])
+    t.same(logits(await predict([broken])), ['IMAGE_FORMAT_UNKNOWN'])
     pool.answer(0)
     await turn()
     pool.answer(1)
@@ -53,6 +53,15 @@ test('the dispatcher', async t => {
     pool.answer(1)
     t.same((await Promise.all(answers)).map(logits), [[1], [2]])
     t.equal(dispatcher.queuedRows + dispatcher.inFlightRows, 0)
+  })
+
+  await t.test('looks at no row of a request that is too large, however hopeless they are', async t => {
+    const { predict, observed } = harness({ queueRows: 4 })
+    await t.rejects(predict([broken, broken, broken], { members: 2 }), {
+      code: 'REQUEST_TOO_LARGE_FOR_QUEUE',
+    })
+    t.same(observed.rejected, [['REQUEST_TOO_LARGE_FOR_QUEUE', 3]])
+    t.same(observed.failed, [])
   })
 
   await t.test('drops a row whose deadline passes while it waits, and frees its place', async t => {
