@@ -1,4 +1,4 @@
-import sharp from 'sharp'
+import type sharp from 'sharp'
 import type { InputSpec } from '../engine/graph.ts'
 import { XnordError } from '../errors.ts'
 import { requireComplete } from './complete.ts'
@@ -7,15 +7,6 @@ import { type ImageInfo, probeImage } from './probe.ts'
 import { resize } from './resize.ts'
 import { decodeSmallJpeg } from './small-jpeg.ts'
 import { decodeSmallPng } from './small-png.ts'
-
-// These settings hold for the whole process. One thread an image: the cores belong to the workers. No cache: no two
-// requests share an image. Of libvips' many loaders only the three that are promised read what strangers send.
-sharp.concurrency(1)
-sharp.cache(false)
-sharp.block({ operation: ['VipsForeignLoad'] })
-sharp.unblock({
-  operation: ['VipsForeignLoadPngBuffer', 'VipsForeignLoadJpegBuffer', 'VipsForeignLoadWebpBuffer'],
-})
 
 /**
  * Decodes a PNG, JPEG or WebP file into a model's input: turned as EXIF says, alpha over black, grey or three equal
@@ -46,7 +37,26 @@ function decodeSmall(bytes: Uint8Array, info: ImageInfo): RawImage | null {
   return null
 }
 
+let loaded: Promise<typeof sharp> | null = null
+
+/** At its first use: it takes 20 MB and a tenth of a second in each worker, and most small files never need it. */
+function loadSharp(): Promise<typeof sharp> {
+  loaded ??= import('sharp').then(({ default: sharp }) => {
+    // These settings hold for the whole process. One thread an image: the cores belong to the workers. No cache: no two
+    // requests share an image. Of libvips' many loaders only the three that are promised read what strangers send.
+    sharp.concurrency(1)
+    sharp.cache(false)
+    sharp.block({ operation: ['VipsForeignLoad'] })
+    sharp.unblock({
+      operation: ['VipsForeignLoadPngBuffer', 'VipsForeignLoadJpegBuffer', 'VipsForeignLoadWebpBuffer'],
+    })
+    return sharp
+  })
+  return loaded
+}
+
 async function decodeBySharp(bytes: Uint8Array, info: ImageInfo, maxPixels: number): Promise<RawImage> {
+  const sharp = await loadSharp()
   const image = sharp(bytes, {
     limitInputPixels: maxPixels,
     failOn: 'warning',
