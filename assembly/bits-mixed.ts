@@ -16,7 +16,7 @@
 // where masked, of which integer units do four. In 64-bit registers alone, bits-scalar.ts, they are 24, and 32, but
 // with 8 loads, or 16, where these need 4, or 8.
 //
-// Words that are left over at the end of a line are counted one by one.
+// Words that are left over at the end of a line are counted one by one: all words, where a line has fewer than four.
 
 import { fourSums } from './bits-scalar'
 import { product } from './bits-simd'
@@ -93,10 +93,13 @@ export function mixedDistances(
       end += inputLine
     }
   }
-  d0 += weigh(i64x2.extract_lane(ones0, 0), i64x2.extract_lane(twos0, 0))
-  d1 += weigh(i64x2.extract_lane(ones0, 1), i64x2.extract_lane(twos0, 1))
-  d2 += weigh(i64x2.extract_lane(ones1, 0), i64x2.extract_lane(twos1, 0))
-  d3 += weigh(i64x2.extract_lane(ones1, 1), i64x2.extract_lane(twos1, 1))
+  // Shorter lines leave nothing in the adders.
+  if (run >= 4) {
+    d0 += weigh(i64x2.extract_lane(ones0, 0), i64x2.extract_lane(twos0, 0))
+    d1 += weigh(i64x2.extract_lane(ones0, 1), i64x2.extract_lane(twos0, 1))
+    d2 += weigh(i64x2.extract_lane(ones1, 0), i64x2.extract_lane(twos1, 0))
+    d3 += weigh(i64x2.extract_lane(ones1, 1), i64x2.extract_lane(twos1, 1))
+  }
   return fourSums(d0, d1, d2, d3)
 }
 

@@ -1,7 +1,9 @@
-// Distances in 64-bit registers, for weights without masks, or with masks that all channels of a block share.
+// Distances in 64-bit registers, for weights without masks, or with masks that the 16 channels at hand share.
 //
 //   window    [a][a][a]…                a word, loaded once for four channels, and masked once
 //   weights   [s0 s1 s2 s3 …][m m m …]  a word of each channel of a block, behind them as many equal masks where shared
+//
+// A sign is 0 where its mask is, so that to mask the word masks all products.
 //
 // Weights lie end to end, so the lines of a window are read as one stream of words: in a loop within a loop V8 would
 // keep the distances in memory from line to line.
@@ -13,7 +15,7 @@
 /**
  * The distances of a window to the weights of four channels.
  *
- * @param shared whether there are masks, those of a word the same in all channels and on wherever a sign is
+ * @param shared whether there are masks, those of a word the same in all channels
  */
 // @ts-ignore: decorator
 @inline

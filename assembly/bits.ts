@@ -31,9 +31,13 @@ export function scalarBits(step: usize, slot: usize, rows: usize): void {
   for (let channel: usize = 0; channel < channels; channel += 16) {
     const wide = Step.blockLanes(step, channel & ~31) == 32
     if (!Step.masked(step)) {
-      if (!wide) scalarBinary16(step, slot, rows, channel)
-      else if (long) mixedBinary32(step, slot, rows, channel)
-      else scalarBinary32(step, slot, rows, channel)
+      if (long) {
+        if (wide) mixedBinary32(step, slot, rows, channel)
+        else mixedBinary16(step, slot, rows, channel)
+      } else {
+        if (wide) scalarBinary32(step, slot, rows, channel)
+        else scalarBinary16(step, slot, rows, channel)
+      }
     } else if (sharesMasks(step, channel)) {
       if (wide) scalarShared32(step, slot, rows, channel)
       else scalarShared16(step, slot, rows, channel)
@@ -59,8 +63,8 @@ export function simdBits(step: usize, slot: usize, rows: usize): void {
 }
 
 /**
- * Whether the masks of a word are the same in 16 channels, and on wherever a sign is: those of runs that end within a
- * word are, those of ternary weights differ in the first words already.
+ * Whether the masks of a word are the same in 16 channels: those of runs that end within a word are, those of ternary
+ * weights differ in the first words already.
  */
 function sharesMasks(step: usize, channel: usize): bool {
   const block = channel & ~31
@@ -72,7 +76,6 @@ function sharesMasks(step: usize, channel: usize): bool {
     let others = i32x4.splat(0)
     for (let at: usize = 0; at < 16 * CHANNEL_BYTES; at += 16) {
       others = v128.or(others, v128.xor(v128.load(w + masks + at), mask))
-      others = v128.or(others, v128.andnot(v128.load(w + at), mask))
     }
     if (v128.any_true(others)) return false
     w += 2 * masks
@@ -96,6 +99,10 @@ function scalarShared16(step: usize, slot: usize, rows: usize, channel: usize): 
 
 function scalarShared32(step: usize, slot: usize, rows: usize, channel: usize): void {
   sixteenChannels(step, slot, rows, channel, SCALAR, true, 32)
+}
+
+function mixedBinary16(step: usize, slot: usize, rows: usize, channel: usize): void {
+  sixteenChannels(step, slot, rows, channel, MIXED, false, 16)
 }
 
 function mixedBinary32(step: usize, slot: usize, rows: usize, channel: usize): void {
