@@ -13,7 +13,9 @@ export function writePart(file: string, name: string, text: string): void {
   const part = `${begin(name)}\n\n${text.trim()}\n\n${end(name)}\n`
   const from = page.indexOf(begin(name))
   const to = page.indexOf(end(name))
-  if (from < 0 || to < from) {
+  // What lies between is replaced: where a mark is lost, the next one could be another part's.
+  if (from < 0 !== to < 0 || to < from) throw new Error(`${file}: the part ${name} has no begin, or no end`)
+  if (from < 0) {
     writeFileSync(file, `${page.trimEnd()}\n\n${part}`)
     return
   }
