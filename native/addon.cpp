@@ -59,7 +59,8 @@ napi_value run(napi_env env, napi_callback_info info) {
   if (step % alignof(xnord::Step) != 0 || step + uint64_t{xnord::kStepBytes} * steps > binding.length) {
     return rangeError(env, "run: the steps' tables are not within the arena");
   }
-  if (slot % kArenaAlignment != 0 || slot >= binding.length) return rangeError(env, "run: the slot is not within the arena, at a multiple of 64");
+  if (slot % kArenaAlignment != 0 || slot >= binding.length)
+    return rangeError(env, "run: the slot is not within the arena, at a multiple of 64");
   if (rows == 0) return rangeError(env, "run: rows must be at least 1");
   binding.run(binding.arena, step, steps, slot, rows);
   return nullptr;
