@@ -1,13 +1,9 @@
+import type { IncomingHttpHeaders } from 'node:http'
 import type { Readable } from 'node:stream'
 import { createBrotliDecompress, createGunzip, createInflate } from 'node:zlib'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { XnordError } from '../errors.ts'
 import type { HttpContext } from './context.ts'
-
-/** A body that is still to be read: after the query has been checked, within limits. */
-export interface UnreadBody {
-  readonly stream: Readable
-}
 
 /** Counts bytes that have arrived; throws when they are too many. */
 export type Take = (bytes: number) => void
@@ -52,7 +48,7 @@ const decoders = {
 
 /**
  * A body without its `Content-Encoding`. Limit and `take` count what comes out of it, while it does: a few bytes can
- * become very many.
+ * become very many. What goes in is limited, too: very many can become none.
  *
  * @throws CONTENT_ENCODING_UNSUPPORTED, BODY_MALFORMED, and what `readAll` throws
  */
@@ -61,15 +57,25 @@ export async function readDecoded(
   limit: number,
   take: Take,
 ): Promise<Buffer> {
-  const encoding = headers['content-encoding']?.toLowerCase()
-  if (encoding === undefined || encoding === 'identity') return readAll(raw, limit, take)
+  const encoding = encodingOf(headers)
+  // A connection that has closed already would tell the decoder nothing of it.
+  if (encoding === null || raw.destroyed) return readAll(raw, limit, take)
   if (!Object.hasOwn(decoders, encoding)) {
     const known = Object.keys(decoders).join(', ')
     throw new XnordError('CONTENT_ENCODING_UNSUPPORTED', `One of these is taken: ${known}.`)
   }
   const decoder = decoders[encoding as keyof typeof decoders]()
+  let encoded = 0
+  function count(chunk: Buffer): void {
+    encoded += chunk.length
+    if (encoded > limit) decoder.destroy(bodyTooLarge(limit))
+  }
   raw.once('error', error => decoder.destroy(error))
-  raw.pipe(decoder)
+  raw.on('data', count).pipe(decoder)
+  decoder.once('unpipe', () => {
+    // Nobody waits for the body any more: it is being discarded.
+    if (!raw.readableEnded) decoder.destroy()
+  })
   try {
     return await readAll(decoder, limit, take)
   } catch (error) {
@@ -79,9 +85,15 @@ export async function readDecoded(
       cause: error,
     })
   } finally {
-    raw.unpipe(decoder)
+    raw.off('data', count).unpipe(decoder)
     decoder.destroy()
   }
+}
+
+/** In lower case; null where the body is as it is. */
+export function encodingOf({ 'content-encoding': encoding }: IncomingHttpHeaders): string | null {
+  const name = encoding?.toLowerCase() ?? 'identity'
+  return name === 'identity' ? null : name
 }
 
 /**

@@ -5,6 +5,7 @@ import { type RowWriter, writeError } from './answers.ts'
 import { arrivedBy } from './body.ts'
 import { clientGone } from './client-gone.ts'
 import type { HttpContext } from './context.ts'
+import { deadlineOf } from './deadline.ts'
 import type { Metrics } from './metrics.ts'
 import { forCaller, problemStyle, sendError } from './plugins/errors.ts'
 import type { PredictQuery } from './schemas/predict.ts'
@@ -30,13 +31,18 @@ export async function answerRows(
 ): Promise<FastifyReply> {
   const { service, metrics } = context
   const { query } = request
-  const model = service.find(query.model, query.version)
-  request.model = model
-  const top = topOf(query.top, model)
+  function find(): ServedModel {
+    request.model = service.find(query.model, query.version)
+    return request.model
+  }
+  // A body that nobody can answer is not worth its reading.
+  topOf(query.top, find())
   const signal = clientGone(reply)
-  const deadline = query.deadline === undefined ? undefined : request.receivedAt + query.deadline
-  const reading = readUploads(request, reply, model, context)
+  const deadline = deadlineOf(request, query.deadline)
+  const reading = readUploads(request, reply, find, context)
   const uploads = await (deadline === undefined ? reading : arrivedBy(deadline, request, reading))
+  const model = find()
+  const top = topOf(query.top, model)
   const answers = await ask(service, uploads, {
     model,
     members: query.members ?? model.defaultMembers,

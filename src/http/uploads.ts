@@ -1,8 +1,9 @@
 import type { IncomingMessage } from 'node:http'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { type ErrorData, XnordError } from '../errors.ts'
+import { requireBelow } from '../serving/queue.ts'
 import type { Row, ServedModel } from '../serving/types.ts'
-import { bodyTooLarge, holdBody, readAll, type Take, type UnreadBody } from './body.ts'
+import { bodyTooLarge, encodingOf, holdBody, readAll, readDecoded, type Take } from './body.ts'
 import type { HttpContext } from './context.ts'
 import { toXnordError } from './fastify-errors.ts'
 
@@ -13,34 +14,35 @@ export interface Upload {
   readonly row: Row | ErrorData
 }
 
-/** What the content-type parsers leave as the request's body. */
-export interface RawBody extends UnreadBody {
+/** What the content-type parsers leave as the request's body, which is still to be read: after the query has been checked. */
+export interface RawBody {
   readonly kind: Row['kind']
 }
 
 /**
  * The rows of a request, in the order of its parts.
  *
- * @throws FILE_MISSING, BODY_TOO_LARGE, BODY_MALFORMED, TOO_MANY_PARTS, PARAMETER_INVALID, PIXELS_LENGTH,
- *   UPLOADS_FULL, CLIENT_GONE
+ * @param find the model that is to answer, asked for when the body is there: it may have been swapped meanwhile
+ * @throws FILE_MISSING, BODY_TOO_LARGE, BODY_MALFORMED, CONTENT_ENCODING_UNSUPPORTED, TOO_MANY_PARTS,
+ *   PARAMETER_INVALID, PIXELS_LENGTH, REQUEST_TOO_LARGE_FOR_QUEUE, UPLOADS_FULL, CLIENT_GONE, and what `find` throws
  */
 export async function readUploads(
   request: FastifyRequest,
   reply: FastifyReply,
-  model: ServedModel,
+  find: () => ServedModel,
   context: HttpContext,
 ): Promise<readonly Upload[]> {
-  const take = holdBody(request, reply, context, context.config.maxBodyBytes)
+  const { maxBodyBytes, maxFileBytes, queueRows } = context.config
+  const take = holdBody(request, reply, context, maxBodyBytes)
   if (request.isMultipart()) {
-    return Promise.race([
-      readParts(request, context, take),
-      overflow(request.raw, context.config.maxBodyBytes),
-    ])
+    if (encodingOf(request.headers) !== null)
+      throw new XnordError('CONTENT_ENCODING_UNSUPPORTED', 'A multipart body is taken as it is only.')
+    return Promise.race([readParts(request, context, take), overflow(request.raw, maxBodyBytes)])
   }
   if (request.body === undefined) throw new XnordError('FILE_MISSING', 'The request has no body.')
-  const { kind, stream } = request.body as RawBody
-  if (kind === 'pixels') return splitPixels(await readAll(stream, context.config.maxBodyBytes, take), model)
-  return [{ name: null, row: { kind, bytes: await readAll(stream, context.config.maxFileBytes, take) } }]
+  const { kind } = request.body as RawBody
+  if (kind === 'pixels') return splitPixels(await readDecoded(request, maxBodyBytes, take), find(), queueRows)
+  return [{ name: null, row: { kind, bytes: await readDecoded(request, maxFileBytes, take) } }]
 }
 
 async function readParts(
@@ -97,7 +99,7 @@ function partError(error: unknown, maxFiles: number): XnordError {
   return new XnordError('BODY_MALFORMED', known.message, { cause: error })
 }
 
-function splitPixels(bytes: Uint8Array, { input }: ServedModel): readonly Upload[] {
+function splitPixels(bytes: Uint8Array, { input }: ServedModel, maxRows: number): readonly Upload[] {
   const rowBytes = input.height * input.width * input.channels
   if (bytes.length === 0 || bytes.length % rowBytes !== 0) {
     throw new XnordError(
@@ -105,6 +107,7 @@ function splitPixels(bytes: Uint8Array, { input }: ServedModel): readonly Upload
       `A row is ${input.height} × ${input.width} × ${input.channels} = ${rowBytes} bytes; the body has ${bytes.length}.`,
     )
   }
+  requireBelow(maxRows, bytes.length / rowBytes)
   return Array.from({ length: bytes.length / rowBytes }, (_, row) => ({
     name: null,
     row: { kind: 'pixels', bytes: bytes.subarray(row * rowBytes, (row + 1) * rowBytes) },

@@ -1,3 +1,4 @@
+import { Readable } from 'node:stream'
 import { test } from 'tap'
 import { XnordError } from '../../src/errors.ts'
 import { shapes, square } from './fake-service.ts'
@@ -78,6 +79,35 @@ test('/predict takes raw pixels, several rows one after the other', async t => {
       ['pixels', 5, 6, 7, 8],
     ],
   )
+})
+
+test('a model that is swapped while a body arrives is the one that answers, and that is named', async t => {
+  const models = [shapes]
+  const { app, requests } = await testApp(t, { models })
+  const swapped = { ...shapes, digest: 'e'.repeat(64), input: { ...shapes.input, height: 1 } }
+  async function* body() {
+    yield Buffer.from([1, 2])
+    models[0] = swapped
+    yield Buffer.from([3, 4])
+  }
+  const answer = await app.inject({
+    method: 'POST',
+    url: '/predict',
+    headers: { 'content-type': 'application/octet-stream' },
+    payload: Readable.from(body()),
+  })
+  t.equal(answer.json().digest, swapped.digest)
+  t.equal(requests[0]!.model, swapped)
+  t.equal(requests[0]!.rows.length, 2)
+})
+
+test('more rows of pixels than the queue takes are refused', async t => {
+  const { app, requests } = await testApp(t, { config: { queueRows: 2 } })
+  const headers = { 'content-type': 'application/octet-stream' }
+  const answer = await app.inject({ method: 'POST', url: '/predict', headers, payload: Buffer.alloc(12) })
+  t.equal(answer.statusCode, 413)
+  t.equal(answer.json().code, 'REQUEST_TOO_LARGE_FOR_QUEUE')
+  t.equal(requests.length, 0)
 })
 
 test('the query chooses model, version, members and deadline', async t => {

@@ -2,11 +2,12 @@ import { once } from 'node:events'
 import { connect } from 'node:net'
 import { Readable } from 'node:stream'
 import { brotliCompressSync, deflateRawSync, deflateSync, gzipSync } from 'node:zlib'
+import type { FastifyRequest } from 'fastify'
 import { test } from 'tap'
-import { readAll } from '../../src/http/body.ts'
+import { readAll, readDecoded } from '../../src/http/body.ts'
 import { binaryRequest } from './binary-tensors.ts'
 import { square } from './fake-service.ts'
-import { listen, metric, testApp } from './helper.ts'
+import { listen, metric, multipart, testApp } from './helper.ts'
 
 const pixels = Uint8Array.of(1, 2, 3, 255)
 const image = { name: 'image', datatype: 'UINT8', shape: [1, 2, 2, 1], parameters: { binary_data_size: 4 } }
@@ -67,6 +68,48 @@ test('limits count the bytes that come out, while they do', async t => {
   const after = process.memoryUsage()
   t.ok(after.heapUsed + after.external - heapUsed - external < 2 ** 26)
   t.equal(await metric(app, 'xnord_held_bytes'), 0)
+})
+
+test('limits count the bytes that go in, too: of some nothing comes out', async t => {
+  const { app } = await testApp(t, { config: { maxBodyBytes: 2 ** 12 } })
+  const empty = gzipSync(Buffer.alloc(0))
+  const payload = Readable.from(Array.from({ length: 1000 }, () => empty))
+  const headers = { ...encoded('gzip', empty).headers, 'transfer-encoding': 'chunked' }
+  const answer = await app.inject({ ...plain, headers, payload })
+  t.equal(answer.statusCode, 413)
+  t.equal(answer.json().code, 'BODY_TOO_LARGE')
+})
+
+test('/predict and /compare take a compressed image or compressed pixels', async t => {
+  const { app, requests } = await testApp(t)
+  const headers = { 'content-encoding': 'gzip' }
+  for (const [url, type] of [
+    ['/predict', 'application/octet-stream'],
+    ['/compare', 'image/png'],
+  ] as const) {
+    const answer = await app.inject({
+      method: 'POST',
+      url,
+      headers: { ...headers, 'content-type': type },
+      payload: gzipSync(pixels),
+    })
+    t.equal(answer.statusCode, 200)
+    t.same([...requests.at(-1)!.rows[0]!.bytes], [...pixels])
+  }
+  const { headers: types, ...parts } = multipart([{ filename: 'a.png', content: 'x' }])
+  const answer = await app.inject({ ...parts, url: '/predict', headers: { ...types, ...headers } })
+  t.equal(answer.statusCode, 415)
+  t.equal(answer.json().code, 'CONTENT_ENCODING_UNSUPPORTED')
+})
+
+test('a body that is gone before it is read ends the reading', async t => {
+  const raw = new Readable({ read() {} })
+  raw.destroy()
+  const request = { headers: { 'content-encoding': 'gzip' }, raw } as unknown as FastifyRequest
+  await t.rejects(
+    readDecoded(request, 10, () => {}),
+    { code: 'BODY_MALFORMED' },
+  )
 })
 
 test('the bytes that come out are held against those of all requests', async t => {

@@ -6,7 +6,7 @@ import { readInput } from '../../src/http/v2/input.ts'
 import type { ServedModel } from '../../src/serving/types.ts'
 import { shapes } from './fake-service.ts'
 
-const limits = { maxFileBytes: 100, maxPixelBytes: 1000, take: () => {} }
+const limits = { maxRows: 8, maxFileBytes: 100, maxPixelBytes: 1000, take: () => {} }
 const none = new Uint8Array()
 const pixels: InferInput = { name: 'image', datatype: 'UINT8', shape: [1, 2, 2, 1], data: [0, 1, 2, 255] }
 const files: InferInput = { name: 'image', datatype: 'BYTES', shape: [1], data: ['AQID'] }
@@ -149,6 +149,21 @@ test('the bytes that bits are spread to are counted before they are allocated', 
   t.end()
 })
 
+const tooMany: Readonly<Record<string, readonly [InferInput, Uint8Array]>> = {
+  'pixels in JSON': [{ ...pixels, shape: [9, 2, 2, 1], data: Array(36).fill(0) }, none],
+  'binary pixels': [{ ...binaryPixels, shape: [9, 2, 2, 1], ...size(36) }, new Uint8Array(36)],
+  bits: [{ ...binaryPixels, shape: [9, 2, 2, 1], ...packed(9) }, new Uint8Array(9)],
+  'empty files in JSON': [{ ...files, shape: [9], data: Array(9).fill('') }, none],
+  'empty binary files': [{ ...binaryFiles, shape: [9], ...size(36) }, new Uint8Array(36)],
+}
+
+for (const [name, [tensor, bytes]] of Object.entries(tooMany)) {
+  test(`more ${name} than a queue takes are refused`, t => {
+    t.equal(codeOf(tensor, bytes), 'REQUEST_TOO_LARGE_FOR_QUEUE')
+    t.end()
+  })
+}
+
 test('a file over the limit is BODY_TOO_LARGE', t => {
   t.equal(codeOf({ ...files, data: [Buffer.alloc(101).toString('base64')] }), 'BODY_TOO_LARGE')
   t.equal(codeOf({ ...files, data: [Buffer.alloc(100).toString('base64')] }), 'none')
@@ -206,7 +221,7 @@ test('whatever JSON the data are, the answer is rows or a coded error', t => {
   fc.assert(
     fc.property(fc.array(fc.jsonValue()), fc.array(fc.nat(), { maxLength: 8 }), (data, shape) => {
       for (const datatype of ['UINT8', 'BYTES']) {
-        t.match(codeOf({ name: 'image', datatype, shape, data }), /^(none|TENSOR_INVALID|BODY_TOO_LARGE)$/)
+        t.match(codeOf({ name: 'image', datatype, shape, data }), /^(none|TENSOR_INVALID|BODY_TOO_LARGE|REQUEST_TOO_LARGE_FOR_QUEUE)$/)
       }
     }),
   )
@@ -225,7 +240,7 @@ test('whatever bytes follow the JSON, the answer is rows or a coded error', t =>
       for (const datatype of ['UINT8', 'BYTES']) {
         t.match(
           codeOf({ name: 'image', datatype, shape, parameters }, binary),
-          /^(none|TENSOR_INVALID|BODY_TOO_LARGE)$/,
+          /^(none|TENSOR_INVALID|BODY_TOO_LARGE|REQUEST_TOO_LARGE_FOR_QUEUE)$/,
         )
       }
     }),

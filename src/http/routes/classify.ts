@@ -5,6 +5,7 @@ import type { ErrorCode } from '../../errors.ts'
 import { writeComparison, writePrediction } from '../answers.ts'
 import { answerRows, type Variant } from '../classification.ts'
 import type { HttpContext } from '../context.ts'
+import { deadlineHeader } from '../deadline.ts'
 import { imageTypes, pixelType } from '../media-types.ts'
 import { PredictQuery, predictBody } from '../schemas/predict.ts'
 import { bodyErrors, ok, predictionErrors, problems } from '../schemas/responses.ts'
@@ -58,11 +59,11 @@ export async function classifyRoutes(app: FastifyInstance, context: HttpContext)
       parts: config.maxFiles + 1,
     },
   })
-  app.addContentTypeParser([...imageTypes], (_request, stream, done) =>
-    done(null, { kind: 'file', stream } satisfies RawBody),
+  app.addContentTypeParser([...imageTypes], (_request, _stream, done) =>
+    done(null, { kind: 'file' } satisfies RawBody),
   )
-  app.addContentTypeParser(pixelType, (_request, stream, done) =>
-    done(null, { kind: 'pixels', stream } satisfies RawBody),
+  app.addContentTypeParser(pixelType, (_request, _stream, done) =>
+    done(null, { kind: 'pixels' } satisfies RawBody),
   )
   for (const variant of [predict, compare]) addRoute(app, context, variant)
 }
@@ -88,7 +89,7 @@ function addRoute(app: FastifyInstance, context: HttpContext, variant: RouteVari
           ...problems(...bodyErrors, ...classifyErrors, ...predictionErrors, ...variant.errors),
         },
       },
-      config: { documentedBody: predictBody, predicts: true },
+      config: { documentedBody: predictBody, documentedHeaders: deadlineHeader, predicts: true },
     },
     (request, reply) => answerRows(request, reply, context, variant),
   )

@@ -2,10 +2,11 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { XnordError } from '../../errors.ts'
 import { layerBytes } from '../../serving/layers.ts'
 import type { RowAnswer } from '../../serving/types.ts'
-import { holdAnswer, holdBody, readDecoded, type Take } from '../body.ts'
+import { arrivedBy, holdAnswer, holdBody, readDecoded, type Take } from '../body.ts'
 import { clientGone } from '../client-gone.ts'
 import type { HttpContext } from '../context.ts'
-import { encodedBodyErrors, inferenceErrors, okOf, predictionErrors } from '../schemas/responses.ts'
+import { deadlineHeader, deadlineOf } from '../deadline.ts'
+import { bodyErrors, inferenceErrors, okOf, predictionErrors } from '../schemas/responses.ts'
 import { type InferRequest, inferAnswers, inferBodies, inferHeaders, type ModelPath } from '../schemas/v2.ts'
 import { longestStages } from '../stages.ts'
 import { writeAnswer } from '../v2/answer.ts'
@@ -42,7 +43,9 @@ export async function inferRoutes(app: FastifyInstance, context: HttpContext): P
     const headerLength = headerLengthOf(request.headers)
     const limit = headerLength === null ? config.maxJsonBytes : config.maxBodyBytes
     const take = holdBody(request, reply, context, limit)
-    const bytes = await readDecoded(request, limit, take)
+    const deadline = deadlineOf(request)
+    const reading = readDecoded(request, limit, take)
+    const bytes = await (deadline === undefined ? reading : arrivedBy(deadline, request, reading))
     if (bytes.length === 0) throw noBody()
     const { head, binary } = readMessage(bytes, headerLength, config.maxJsonBytes, model, json =>
       parseJson(request, json),
@@ -62,15 +65,14 @@ export async function inferRoutes(app: FastifyInstance, context: HttpContext): P
           body: { $ref: 'InferRequest#' },
           response: {
             ...okOf('The outputs, in JSON or in binary.', inferAnswers, inferHeaders),
-            ...inferenceErrors(
-              'TENSOR_INVALID',
-              'ANSWER_TOO_LARGE',
-              ...encodedBodyErrors,
-              ...predictionErrors,
-            ),
+            ...inferenceErrors('TENSOR_INVALID', 'ANSWER_TOO_LARGE', ...bodyErrors, ...predictionErrors),
           },
         },
-        config: { predicts: true, documentedBody: inferBodies, documentedHeaders: inferHeaders },
+        config: {
+          predicts: true,
+          documentedBody: inferBodies,
+          documentedHeaders: { ...inferHeaders, ...deadlineHeader },
+        },
         preValidation: findAndRead,
       },
       (request, reply) => infer(request, reply, context),
@@ -95,6 +97,7 @@ async function infer(
   const { binary, take } = request.tensorData!
   const outputs = askedOutputs(body, model)
   const rows = readInput(body.inputs[0]!, binary, model, {
+    maxRows: config.queueRows,
     maxFileBytes: config.maxFileBytes,
     maxPixelBytes: config.maxJsonBytes,
     take,
@@ -102,7 +105,7 @@ async function infer(
   const members = body.parameters?.members ?? model.defaultMembers
   const layers = outputs.flatMap(({ source }) => (typeof source === 'string' ? [] : [source.name]))
   if (layers.length > 0) boundLayers(outputs, rows.length, members, reply, context)
-  const deadline = deadlineOf(body, request.receivedAt)
+  const deadline = deadlineOf(request, patienceOf(body))
   const answers = await service.predict({
     model,
     rows,
@@ -110,7 +113,7 @@ async function infer(
     baseline: false,
     layers,
     signal: clientGone(reply),
-    ...(deadline !== null && { deadline }),
+    ...(deadline !== undefined && { deadline }),
   })
   request.rows = answers.length
   request.stages = longestStages(answers)
@@ -158,11 +161,10 @@ function boundLayers(
   holdAnswer(reply, context, computed + inJson + inBinary)
 }
 
-/** The earlier one of both parameters, on the clock of `performance.now()`; null where there is none. */
-function deadlineOf({ parameters }: InferRequest, receivedAt: number): number | null {
+/** Milliseconds, the lesser of both parameters; Infinity where there is none. */
+function patienceOf({ parameters }: InferRequest): number {
   const { deadline = Number.POSITIVE_INFINITY, timeout = 0 } = parameters ?? {}
-  const milliseconds = Math.min(deadline, timeout === 0 ? Number.POSITIVE_INFINITY : timeout / 1000)
-  return milliseconds === Number.POSITIVE_INFINITY ? null : receivedAt + milliseconds
+  return Math.min(deadline, timeout === 0 ? Number.POSITIVE_INFINITY : timeout / 1000)
 }
 
 /** A tensor has no place for the error of one row: the first one fails the request. */

@@ -6,7 +6,7 @@ import type { HttpContext } from '../context.ts'
 import { toXnordError } from '../fastify-errors.ts'
 import { inferenceStyle, sendError } from '../plugins/errors.ts'
 import { keySecurity } from '../plugins/openapi.ts'
-import { encodedBodyErrors, inferenceErrors, modelFileErrors, ok } from '../schemas/responses.ts'
+import { bodyErrors, inferenceErrors, modelFileErrors, ok } from '../schemas/responses.ts'
 import {
   ModelPath,
   RepositoryChangeRequest,
@@ -49,7 +49,7 @@ export async function repositoryRoutes(app: FastifyInstance, context: HttpContex
         summary: 'List the versions of all models, loaded or not',
         tags: ['inference'],
         body: RepositoryIndexRequest,
-        response: { ...ok('The versions.', 'RepositoryIndex'), ...inferenceErrors(...encodedBodyErrors) },
+        response: { ...ok('The versions.', 'RepositoryIndex'), ...inferenceErrors(...bodyErrors) },
       },
     },
     async ({ body }): Promise<RepositoryIndex> => {
@@ -94,7 +94,7 @@ export async function repositoryRoutes(app: FastifyInstance, context: HttpContex
           body: RepositoryChangeRequest,
           response: {
             ...ok('It is done.', Type.Object({})),
-            ...inferenceErrors(...encodedBodyErrors, ...errors),
+            ...inferenceErrors(...bodyErrors, ...errors),
           },
         },
         onRequest: keys.requireAdministrator,

@@ -1,6 +1,5 @@
 import { type Static, Type } from 'typebox'
-
-const hour = 3_600_000
+import { longestDeadline } from '../deadline.ts'
 
 export const PredictQuery = Type.Object(
   {
@@ -24,7 +23,7 @@ export const PredictQuery = Type.Object(
     deadline: Type.Optional(
       Type.Integer({
         minimum: 1,
-        maximum: hour,
+        maximum: longestDeadline,
         description: 'Milliseconds from the receipt of the request after which nobody waits for the answer.',
       }),
     ),

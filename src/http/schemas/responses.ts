@@ -34,11 +34,9 @@ const guarded: readonly ErrorCode[] = ['KEY_MISSING', 'KEY_INVALID', 'RATE_LIMIT
 export const bodyErrors = [
   'BODY_MALFORMED',
   'BODY_TOO_LARGE',
+  'CONTENT_ENCODING_UNSUPPORTED',
   'UPLOADS_FULL',
 ] as const satisfies readonly ErrorCode[]
-
-/** Of every route that reads a body, compressed or not. */
-export const encodedBodyErrors = [...bodyErrors, 'CONTENT_ENCODING_UNSUPPORTED'] as const
 
 /** Of every route that asks serving for predictions. */
 export const predictionErrors = [

@@ -1,9 +1,8 @@
 import { type Static, Type } from 'typebox'
+import { longestDeadline } from '../deadline.ts'
 
 /** Of what the protocol calls parameters; unknown ones are allowed, and mean nothing here. */
 const open = { additionalProperties: true }
-
-const hour = 3_600_000
 
 const datatype = Type.String({ enum: ['UINT8', 'FP32', 'BYTES', 'BOOL'] })
 
@@ -182,7 +181,7 @@ export const InferRequest = Type.Object(
           deadline: Type.Optional(
             Type.Integer({
               minimum: 1,
-              maximum: hour,
+              maximum: longestDeadline,
               description: 'Milliseconds from the receipt of the request after which nobody waits.',
             }),
           ),

@@ -5,19 +5,25 @@ const lengthBytes = 4
 /**
  * The elements of a BYTES tensor, each behind its length in 4 bytes, as views.
  *
- * @param invalid makes the error of bytes that are no such elements
+ * @param count of the elements that the bytes must be
+ * @param invalid makes the error of bytes that are not so
  */
-export function readElements(bytes: Uint8Array, invalid: (what: string) => Error): readonly Uint8Array[] {
+export function readElements(
+  bytes: Uint8Array,
+  count: number,
+  invalid: (what: string) => Error,
+): readonly Uint8Array[] {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
   const elements: Uint8Array[] = []
   let at = 0
-  while (at < bytes.length) {
+  while (elements.length < count) {
     const begin = at + lengthBytes
     const end = begin <= bytes.length ? begin + view.getUint32(at, true) : Number.POSITIVE_INFINITY
     if (end > bytes.length) throw invalid(`element ${elements.length} ends beyond the binary data`)
     elements.push(bytes.subarray(begin, end))
     at = end
   }
+  if (at < bytes.length) throw invalid(`more binary data follow its ${count} elements`)
   return elements
 }
 

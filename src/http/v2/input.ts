@@ -1,4 +1,5 @@
 import { XnordError } from '../../errors.ts'
+import { requireBelow } from '../../serving/queue.ts'
 import type { Row, ServedModel } from '../../serving/types.ts'
 import type { Take } from '../body.ts'
 import type { InferInput } from '../schemas/v2.ts'
@@ -6,6 +7,8 @@ import { readElements, spreadBits } from './binary.ts'
 
 /** What a tensor may take, whatever it claims. */
 export interface InputLimits {
+  /** More than these no queue takes: nothing is made of them. */
+  readonly maxRows: number
   /** Of one encoded file. */
   readonly maxFileBytes: number
   /** Of all pixels in JSON: no more than the numbers that a body can hold. */
@@ -18,7 +21,7 @@ export interface InputLimits {
  * The rows of the input tensor `image`. Those in binary are views of the body.
  *
  * @param binary what follows the JSON of the request
- * @throws TENSOR_INVALID, BODY_TOO_LARGE, and what `limits.take` throws
+ * @throws TENSOR_INVALID, BODY_TOO_LARGE, REQUEST_TOO_LARGE_FOR_QUEUE, and what `limits.take` throws
  */
 export function readInput(
   tensor: InferInput,
@@ -43,18 +46,14 @@ export function readInput(
   }
   if (datatype === 'BYTES') {
     if (packed) throw invalid('bit_packed is for UINT8')
-    return data === undefined
-      ? readFiles(tensor.shape, readElements(binary, invalid), limits.maxFileBytes)
-      : readFiles(tensor.shape, data.map(decodeBase64), limits.maxFileBytes)
+    return readFiles(tensor.shape, data, binary, limits)
   }
   const rows = rowsOf(tensor.shape, model)
   if (packed) {
     if (data !== undefined) throw invalid('bit_packed is for binary data')
-    return readBits(binary, rows, model, limits.take)
+    return readBits(binary, rows, model, limits)
   }
-  return data === undefined
-    ? readBytes(binary, rows, model)
-    : readNumbers(data, tensor.shape, limits.maxPixelBytes)
+  return data === undefined ? readBytes(binary, rows, model, limits) : readNumbers(data, tensor.shape, limits)
 }
 
 /** Bytes of one row of pixels. */
@@ -87,21 +86,21 @@ function rowsOf(shape: readonly number[], { input: { height, width, channels } }
   return rows
 }
 
-function readBytes(bytes: Uint8Array, rows: number, model: ServedModel): readonly Row[] {
+function readBytes(bytes: Uint8Array, rows: number, model: ServedModel, limits: InputLimits): readonly Row[] {
   const rowBytes = rowBytesOf(model)
   requireSize(bytes, rows, rowBytes)
-  return split(bytes, rows, rowBytes)
+  return split(bytes, rows, rowBytes, limits)
 }
 
-function readBits(bits: Uint8Array, rows: number, model: ServedModel, take: Take): readonly Row[] {
+function readBits(bits: Uint8Array, rows: number, model: ServedModel, limits: InputLimits): readonly Row[] {
   const rowBytes = rowBytesOf(model)
   const packedBytes = Math.ceil(rowBytes / 8)
   requireSize(bits, rows, packedBytes)
-  take(rows * rowBytes)
+  limits.take(rows * rowBytes)
   const pixels = new Uint8Array(rows * rowBytes)
   for (let row = 0; row < rows; row++)
     spreadBits(bits, row * packedBytes, 255, pixels, row * rowBytes, rowBytes)
-  return split(pixels, rows, rowBytes)
+  return split(pixels, rows, rowBytes, limits)
 }
 
 function requireSize({ length }: Uint8Array, rows: number, rowBytes: number): void {
@@ -109,19 +108,25 @@ function requireSize({ length }: Uint8Array, rows: number, rowBytes: number): vo
     throw invalid(`the shape takes ${rows} × ${rowBytes} bytes, and binary_data_size is ${length}`)
 }
 
-function readNumbers(data: readonly unknown[], shape: readonly number[], maxBytes: number): readonly Row[] {
+function readNumbers(
+  data: readonly unknown[],
+  shape: readonly number[],
+  limits: InputLimits,
+): readonly Row[] {
+  const { maxPixelBytes } = limits
   const bytes = shape.reduce((product, length) => product * length)
   // Checked before anything is allocated: the shape is only a claim.
-  if (bytes > maxBytes) throw invalid(`the shape claims ${bytes} bytes; at most ${maxBytes} fit`)
+  if (bytes > maxPixelBytes) throw invalid(`the shape claims ${bytes} bytes; at most ${maxPixelBytes} fit`)
   const pixels = new Uint8Array(bytes)
   const end = Array.isArray(data[0])
     ? fillNested(data, shape, 0, pixels, 0)
     : fillFlat(data, pixels, 0, pixels.length)
   if (end !== pixels.length) throw invalid('the data do not fill the shape')
-  return split(pixels, shape[0]!, bytes / shape[0]!)
+  return split(pixels, shape[0]!, bytes / shape[0]!, limits)
 }
 
-function split(pixels: Uint8Array, rows: number, rowBytes: number): readonly Row[] {
+function split(pixels: Uint8Array, rows: number, rowBytes: number, { maxRows }: InputLimits): readonly Row[] {
+  requireBelow(maxRows, rows)
   if (rows === 1) return [{ kind: 'pixels', bytes: pixels }]
   return Array.from({ length: rows }, (_, row) => ({
     kind: 'pixels',
@@ -160,13 +165,21 @@ function fillFlat(data: readonly unknown[], pixels: Uint8Array, offset: number, 
   return offset + length
 }
 
-function readFiles(shape: readonly number[], files: readonly Uint8Array[], maxBytes: number): readonly Row[] {
-  if (shape.length !== 1 || shape[0] !== files.length || files.length === 0) {
+function readFiles(
+  shape: readonly number[],
+  data: readonly unknown[] | undefined,
+  binary: Uint8Array,
+  { maxRows, maxFileBytes }: InputLimits,
+): readonly Row[] {
+  const [count = 0] = shape
+  if (shape.length !== 1 || count === 0 || (data !== undefined && data.length !== count)) {
     throw invalid(`the shape is [n] with n from 1, as many as there are files, not [${shape.join(', ')}]`)
   }
+  requireBelow(maxRows, count)
+  const files = data === undefined ? readElements(binary, count, invalid) : data.map(decodeBase64)
   return files.map((bytes, index) => {
-    if (bytes.length > maxBytes)
-      throw new XnordError('BODY_TOO_LARGE', `Element ${index} exceeds ${maxBytes} bytes.`)
+    if (bytes.length > maxFileBytes)
+      throw new XnordError('BODY_TOO_LARGE', `Element ${index} exceeds ${maxFileBytes} bytes.`)
     return { kind: 'file', bytes }
   })
 }
