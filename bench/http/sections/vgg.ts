@@ -1,16 +1,14 @@
-/** A network that computes for half a millisecond: what a batch loses to HTTP, and what it gains over float32. */
+/** A network that computes for half a millisecond: what a batch loses to HTTP. */
 
 import { execFile } from 'node:child_process'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import { encodePng, pngColour } from '../../../test/images/png.ts'
-import { digits, percent, spread, table, times, verdict } from '../../markdown.ts'
+import { percent, spread, table, verdict } from '../../markdown.ts'
 import { ratios, spreadOf } from '../../rounds.ts'
 import { type HttpBench, launchXnord, sampleImages } from '../bench.ts'
-import { duel } from '../duel.ts'
 import { startServer } from '../process.ts'
-import { binaryTensor, multipart } from '../requests.ts'
+import { binaryTensor } from '../requests.ts'
 import { vggName } from '../vgg-repository.ts'
 import { putUnderLoad } from '../wrk.ts'
 
@@ -22,56 +20,26 @@ const rowBytes = side * side * 3
 /** @param models the folder that holds the network */
 export async function measureVgg(bench: HttpBench, models: string): Promise<string> {
   const server = await startServer(launchXnord(bench, models, 9811))
-  const ofBare = await measureBatches(bench, models, server.url)
-  const { rounds, seconds, connections, loadCore } = bench
-  const pngs = sampleImages(32, rowBytes).map(pixels =>
-    encodePng({
-      width: side,
-      height: side,
-      colour: pngColour.rgb,
-      rows: Array.from({ length: side }, (_, y) => pixels.subarray(y * side * 3, (y + 1) * side * 3)),
-    }),
-  )
-  const { sides, faster } = await duel(
-    [
-      { name: 'bits', server, request: multipart('/predict', pngs), rows: 1 },
-      { name: 'float32', server, request: multipart('/predict?network=baseline', pngs), rows: 1 },
-    ],
-    rounds,
-    { core: loadCore, connections, seconds },
-  )
+  const { served, bare, share } = await measureBatches(bench, models, server.url)
   await server.stop()
   return `### VGG-Small
 
 Random weights, binary, images of 32 × 32 × 3. The bare forward pass is \`slot.classify\` on batches of ${batch} rows in
-a process of its own on the server's core; the baseline answers in the same server, \`/predict?network=baseline\`.
+a process of its own on the server's core.
 
 ${table(
-  ['request', 'rows/s', 'compared with', 'rows/s', 'ratio', 'goal', 'met'],
+  ['request', 'rows/s', 'bare forward pass, rows/s', 'share', 'goal', 'met'],
   [
     [
       `\`/v2/…/infer\`, binary tensor, ${batch} rows`,
-      spread(ofBare.served),
-      'the bare forward pass',
-      spread(ofBare.bare),
-      percent(ofBare.share.median),
+      spread(served),
+      spread(bare),
+      percent(share.median),
       '≥ 85 %',
-      verdict(ofBare.share.median >= 0.85),
-    ],
-    [
-      '`/predict`, multipart PNG, one row',
-      spread(sides[0].rowsPerSecond),
-      'the float32 baseline',
-      spread(sides[1].rowsPerSecond),
-      times(faster[0]),
-      '≥ 4×',
-      verdict(faster[0].median >= 4),
+      verdict(share.median >= 0.85),
     ],
   ],
-)}
-
-A PNG request costs the server ${digits(sides[0].cpuMicroseconds.median)} µs of CPU by the discrete network, and
-${digits(sides[1].cpuMicroseconds.median)} µs by the baseline.`
+)}`
 }
 
 async function measureBatches(bench: HttpBench, models: string, url: string) {
