@@ -15,7 +15,7 @@
  * interleaved by the L channels of a block, so that one load gives several channels the same taps:
  *
  * ```
- * bits     [block][plane][line][64-bit word of the run][sign, then mask where masked][L] words; signs 0 where masked out
+ * bits     [block][plane][line][64-bit word of the run][sign, then mask where masked][L] words; signs 0 where masked
  * pixels   [block][plane][line][group of 4 bytes of the run][L][4] int8
  * floats   [block][float of the run][L] float32
  * ```
@@ -97,8 +97,8 @@ export type Step = Readonly<Record<StepField, number>>
  * ```
  * image         copies rows of pixels into a value with a border; `inputLine` bytes a line
  * pixels, bits  sums over windows of such values
- * linear        sums of floats, one after the other in the order of the run, from +0; one rounding an addition; one line
- *               always, since floats have no border
+ * linear        sums of floats, one after the other in the order of the run, from +0; one rounding an addition; always
+ *               one line, since floats have no border
  * sign          floats to bits; the input's pixels lie `inputStepX` and its lines `inputStepY` bytes apart
  * averagePool   means of floats over windows of lines × run pixels, in that order from +0; one division at the end;
  *               pixels of a window lie `inputStepX / run` bytes apart
