@@ -15,7 +15,7 @@
  * interleaved by the L channels of a block, so that one load gives several channels the same taps:
  *
  * ```
- * bits     [block][plane][line][64-bit word of the run][sign, then mask where masked][L] words; signs 0 where masked
+ * bits     [block][plane][line][64-bit word of the run][sign, then mask where masked][L] words; signs 0 where masks are
  * pixels   [block][plane][line][group of 4 bytes of the run][L][4] int8
  * floats   [block][float of the run][L] float32
  * ```
