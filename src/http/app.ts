@@ -56,7 +56,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
     keys: createKeyHooks(config),
     draining: options.draining ?? (() => false),
   }
-  metrics.watch(service, context.heldBytes)
+  metrics.watch(service, context.heldBytes, config.batchDelay)
 
   const app = Fastify({
     ...(log !== undefined && { loggerInstance: log }),

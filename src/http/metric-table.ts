@@ -71,6 +71,11 @@ export const metricTable = {
     buckets: [1, 2, 4, 8, 16, 32, 64, 128, 256],
   },
   batch_max_rows: { type: 'gauge', help: 'Rows that a batch takes at most.', labels: model },
+  batch_delay_seconds: {
+    type: 'gauge',
+    help: 'Seconds for which rows may be held back so that others can join their batch: XNORD_BATCH_DELAY.',
+    labels: [],
+  },
   retried_rows_total: {
     type: 'counter',
     help: 'Rows that were handed to another worker after theirs had died.',

@@ -42,8 +42,12 @@ const rowCodes: readonly ErrorCode[] = [
 export interface Metrics {
   /** Handed to serving, which tells it what happens to rows. */
   readonly observer: Observer
-  /** Starts the gauges, and sets every combination of labels to zero. Called once, when the models are loaded. */
-  watch(service: Service, heldBytes: HeldBytes): void
+  /**
+   * Starts the gauges, and sets every combination of labels to zero. Called once, when the models are loaded.
+   *
+   * @param batchDelay milliseconds
+   */
+  watch(service: Service, heldBytes: HeldBytes, batchDelay: number): void
   /**
    * @param model null where none was found
    * @param seconds from the receipt of the headers to the end of the answer
@@ -103,6 +107,7 @@ export function createMetrics(): Metrics {
   const models = new Gauge({ ...describe('model_info'), registers: [registry] })
   /** Those whose series are there: a histogram that is set to zero forgets what it has seen. */
   const known = new Set<string>()
+  const loaded = new Map<string, ServedModel>()
   const series = new WeakMap<ServedModel, ModelSeries>()
   const unknownModel = statusSeries(labelsOf(null))
 
@@ -133,12 +138,20 @@ export function createMetrics(): Metrics {
     },
     loaded(model) {
       presetZeros(model)
+      loaded.set(keyOf(model), model)
       batchMaxRows.set(labelsOf(model), model.maxRows)
       models.set({ ...labelsOf(model), digest: model.digest }, 1)
     },
     // What was counted stays: a counter that vanishes cannot be told from one that has started anew.
     unloaded(model) {
-      models.remove({ ...labelsOf(model), digest: model.digest })
+      const key = keyOf(model)
+      const successor = loaded.get(key)
+      // A swap can be of the baseline alone.
+      if (successor === model || successor?.digest !== model.digest)
+        models.remove({ ...labelsOf(model), digest: model.digest })
+      if (successor !== model) return
+      loaded.delete(key)
+      batchMaxRows.remove(labelsOf(model))
     },
   }
 
@@ -165,7 +178,7 @@ export function createMetrics(): Metrics {
   function presetZeros(model: ServedModel): void {
     seriesOf(model)
     const labels = labelsOf(model)
-    const key = `${labels.model}/${labels.version}`
+    const key = keyOf(model)
     if (known.has(key)) return
     known.add(key)
     for (const code of rowCodes) rowErrors.inc({ ...labels, code }, 0)
@@ -178,7 +191,8 @@ export function createMetrics(): Metrics {
 
   return {
     observer,
-    watch(service, heldBytes) {
+    watch(service, heldBytes, batchDelay) {
+      gauge('batch_delay_seconds', () => batchDelay / 1000)
       gauge('queue_rows', () => service.state().queuedRows)
       gauge('in_flight_rows', () => service.state().inFlightRows)
       gauge('held_bytes', () => heldBytes.held)
@@ -243,6 +257,10 @@ function describe(name: MetricName) {
   const { help, labels, ...rest } = metricTable[name]
   const buckets = 'buckets' in rest ? { buckets: [...rest.buckets] } : {}
   return { name: `${prefix}${name}`, help, labelNames: [...labels] as string[], ...buckets }
+}
+
+function keyOf({ name, version }: ServedModel): string {
+  return `${name}/${version}`
 }
 
 function labelsOf(model: ServedModel | null): { model: string; version: string } {

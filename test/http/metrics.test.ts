@@ -121,7 +121,7 @@ test('batches, rejections and broken rows are counted', async t => {
 
 test('every combination of labels is there from the start, at zero', async t => {
   const metrics = createMetrics()
-  metrics.watch(fakeService().service, new HeldBytes(1))
+  metrics.watch(fakeService().service, new HeldBytes(1), 0)
   const names = (lines: readonly string[]) => lines.map(line => line.slice(0, line.lastIndexOf(' '))).sort()
   const before = names(await series(metrics))
   metrics.observer.row(shapes, { queue: 1, decode: 1, compute: 1, baseline: 1 })
@@ -155,6 +155,28 @@ test('a swap changes the digest, and keeps what was counted', async t => {
     t.ok(lines.includes(line), line)
   }
   t.notOk(lines.some(line => line.includes(shapes.digest)))
+})
+
+test('a swap of the baseline alone leaves the model where it is, and an unload takes it away', async t => {
+  const metrics = createMetrics()
+  const successor = { ...shapes, hasBaseline: false }
+  metrics.observer.loaded(shapes)
+  metrics.observer.loaded(successor)
+  metrics.observer.unloaded(shapes)
+  const gauges = [
+    `xnord_model_info{${labels},digest="${shapes.digest}"} 1`,
+    `xnord_batch_max_rows{${labels}} 64`,
+  ]
+  const swapped = await series(metrics)
+  for (const line of gauges) t.ok(swapped.includes(line), line)
+  metrics.observer.unloaded(successor)
+  const unloaded = await series(metrics)
+  for (const line of gauges) t.notOk(unloaded.includes(line), line)
+})
+
+test('the delay of batches is told in seconds', async t => {
+  const { app } = await testApp(t, { config: { batchDelay: 2.5 } })
+  t.equal(await metric(app, 'xnord_batch_delay_seconds'), 0.0025)
 })
 
 test('every family of the table is in a scrape, and no other of ours', async t => {
