@@ -178,7 +178,8 @@ export const settings = {
     variable: 'XNORD_REQUEST_SECONDS',
     range: [1, 3600],
     default: 60,
-    meaning: 'Seconds within which a request must have arrived whole.',
+    meaning:
+      'Seconds within which a request must have arrived whole, and after which a client that takes nothing of its answer is cut off.',
   }),
   drainSeconds: seconds({
     variable: 'XNORD_DRAIN_SECONDS',

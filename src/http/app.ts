@@ -19,6 +19,7 @@ import { createRateLimit } from './plugins/rate-limit.ts'
 import { recordRequests } from './plugins/record.ts'
 import { boundRestOfBody } from './plugins/rest-of-body.ts'
 import { addSecurityHeaders, securityHeaders } from './plugins/security-headers.ts'
+import { limitUnread } from './plugins/unread-answers.ts'
 import { classifyRoutes } from './routes/classify.ts'
 import { metricsRoute } from './routes/metrics.ts'
 import { modelRoutes } from './routes/models.ts'
@@ -95,6 +96,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   limitConnections(app, config.maxConnections, metrics)
   boundRestOfBody(app)
   closePipelined(app)
+  limitUnread(app, config.requestSeconds * 1000)
   endConnectionsOnClose(app)
   readIntegers(app)
 

@@ -4,6 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import Fastify from 'fastify'
 import { test } from 'tap'
 import { boundRestOfBody, type RestOfBody } from '../../src/http/plugins/rest-of-body.ts'
+import { square } from './fake-service.ts'
 import { listen, metric, testApp } from './helper.ts'
 
 type Teardown = Parameters<typeof testApp>[0]
@@ -52,6 +53,28 @@ test('a connection is kept for as long as is configured', async t => {
   socket.write(ask)
   t.match(await answer(socket), /\r\nKeep-Alive: timeout=1\r\n/i)
   await once(socket, 'close')
+})
+
+test('a client that takes nothing of its answer is cut off', async t => {
+  const { app } = await testApp(t, {
+    config: { requestSeconds: 1 },
+    answer(_row, request) {
+      const answer = square(request)
+      // More than the system keeps for a client.
+      return answer.ok
+        ? { ...answer, prediction: { ...answer.prediction, logits: new Float32Array(2 ** 23) } }
+        : answer
+    },
+  })
+  const socket = await open(t, await listen(app))
+  socket.pause()
+  const body = 'abcd'
+  socket.write(
+    `POST /v2/models/shapes/infer HTTP/1.1\r\nHost: x\r\nInference-Header-Content-Length: 0\r\nContent-Length: ${body.length}\r\n\r\n${body}`,
+  )
+  const cutOff = 'xnord_requests_total{model="shapes",version="2",status="499"}'
+  while ((await metric(app, cutOff)) === 0) await delay(50)
+  t.equal(await metric(app, 'xnord_held_bytes'), 0)
 })
 
 /** A server that answers before it has read anything of a body. */

@@ -29,7 +29,8 @@ export function recordRequests(
     reply.header('x-request-id', request.id)
     let finished = false
     reply.raw.once('finish', () => {
-      finished = true
+      // It comes for an answer that is cut off by us, too.
+      finished = !request.raw.socket.destroyed
     })
     // Unlike Fastify's onResponse, 'close' comes for clients that hang up, too.
     reply.raw.once('close', () => {
