@@ -120,6 +120,7 @@ export class Library {
   /** See `Service`. */
   unload(name: string): Promise<void> {
     return this.#change(async () => {
+      this.#requireOpen()
       const shelves = this.#shelvesOf(name)
       if (shelves.length === 0) throw new XnordError('MODEL_UNKNOWN', `No model ${quote(name)} is loaded.`)
       await this.#takeOut(shelves)
@@ -131,6 +132,11 @@ export class Library {
     this.#closed = true
     await this.#lastChange
     await Promise.all(this.#leaving)
+  }
+
+  #requireOpen(): void {
+    if (this.#closed)
+      throw new XnordError('SHUTTING_DOWN', 'Nothing is loaded or unloaded any more.', { retryAfter: 1 })
   }
 
   #change(task: () => Promise<void>): Promise<void> {
@@ -147,7 +153,7 @@ export class Library {
 
   /** Puts a version of the folder on its shelf, unless it is there already. */
   async #bring(found: FoundVersion, turns: 'at once' | 'in turn'): Promise<void> {
-    if (this.#closed) throw new XnordError('SHUTTING_DOWN', 'Nothing is loaded any more.', { retryAfter: 1 })
+    this.#requireOpen()
     const { backend, pool, log, maxBatchRows } = this.#options
     const { name: model, version, path } = found
     const shelf = this.#shelfOf(found)

@@ -220,6 +220,7 @@ test('a service whose folder changes', async t => {
     await service.close()
     await loading
     await t.rejects(service.load('late'), { code: 'SHUTTING_DOWN' })
+    await t.rejects(service.unload('late'), { code: 'SHUTTING_DOWN' })
   })
 })
 
