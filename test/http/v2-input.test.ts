@@ -221,7 +221,10 @@ test('whatever JSON the data are, the answer is rows or a coded error', t => {
   fc.assert(
     fc.property(fc.array(fc.jsonValue()), fc.array(fc.nat(), { maxLength: 8 }), (data, shape) => {
       for (const datatype of ['UINT8', 'BYTES']) {
-        t.match(codeOf({ name: 'image', datatype, shape, data }), /^(none|TENSOR_INVALID|BODY_TOO_LARGE|REQUEST_TOO_LARGE_FOR_QUEUE)$/)
+        t.match(
+          codeOf({ name: 'image', datatype, shape, data }),
+          /^(none|TENSOR_INVALID|BODY_TOO_LARGE|REQUEST_TOO_LARGE_FOR_QUEUE)$/,
+        )
       }
     }),
   )
