@@ -2,7 +2,7 @@
 
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 
@@ -83,6 +83,7 @@ export async function startServer(launch: Launch): Promise<ServerProcess> {
       clearTimeout(timer)
       // Some leave workers behind, in groups of their own.
       for (const pid of family) killIfThere(pid)
+      while (await isTaken(port)) await delay(pollInterval)
     },
   }
 }
@@ -121,14 +122,11 @@ function killIfThere(pid: number): void {
 /** A process and all that descend from it. */
 function familyOf(pid: number): readonly number[] {
   try {
-    const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8')
-    return [
-      pid,
-      ...children
-        .split(' ')
-        .filter(Boolean)
-        .flatMap(child => familyOf(Number(child))),
-    ]
+    // Each thread has children of its own.
+    const children = readdirSync(`/proc/${pid}/task`).flatMap(thread =>
+      readFileSync(`/proc/${pid}/task/${thread}/children`, 'utf8').split(' ').filter(Boolean),
+    )
+    return [pid, ...children.flatMap(child => familyOf(Number(child)))]
   } catch {
     // It ended meanwhile.
     return []
