@@ -25,7 +25,13 @@ interface Connection {
   received: string
 }
 
+/** As many clients as there are: what is due while all of them wait for an answer waits, and its latency runs. */
+const mostConnections = 1000
+
 const idle: Connection[] = []
+/** When those were due that found no connection. */
+const waiting: number[] = []
+let connections = 0
 const latencies = new Map<string, number[]>()
 const behind: number[] = []
 let outstanding = 0
@@ -33,9 +39,14 @@ let sent = 0
 let lost = 0
 
 function send(due: number): void {
-  const connection = idle.pop() ?? open()
-  connection.due = due
   outstanding++
+  const connection = idle.pop() ?? (connections < mostConnections ? open() : null)
+  if (connection === null) waiting.push(due)
+  else sendOn(connection, due)
+}
+
+function sendOn(connection: Connection, due: number): void {
+  connection.due = due
   behind.push(performance.now() - due)
   connection.socket.write(requests[sent++ % requests.length])
 }
@@ -48,13 +59,17 @@ function open(): Connection {
   // What went wrong does not matter: 'close' comes next, and the answer is missing.
   socket.on('error', () => undefined)
   socket.on('close', () => {
+    connections--
     if (connection.due !== null) {
       lost++
       outstanding--
     }
     const index = idle.indexOf(connection)
     if (index >= 0) idle.splice(index, 1)
+    const next = waiting.shift()
+    if (next !== undefined) sendOn(open(), next)
   })
+  connections++
   return connection
 }
 
@@ -73,8 +88,13 @@ function receive(connection: Connection, text: string): void {
   list.push(performance.now() - connection.due!)
   connection.due = null
   outstanding--
-  if (/\r\nconnection: close/i.test(head)) connection.socket.end()
-  else idle.push(connection)
+  if (/\r\nconnection: close/i.test(head)) {
+    connection.socket.end()
+    return
+  }
+  const next = waiting.shift()
+  if (next === undefined) idle.push(connection)
+  else sendOn(connection, next)
 }
 
 const turn = () => new Promise<void>(resolve => setImmediate(resolve))

@@ -34,7 +34,7 @@ export interface OpenLoopResult {
   /** By status. Sent and not in here: cut off, or not answered within 30 seconds of the last request. */
   readonly answered: Readonly<Record<string, Latency>>
   readonly lost: number
-  /** The latest that a request left after its time, in milliseconds: the generator's own delay. */
+  /** How long after its time a request left: for want of a connection, or by the generator's own delay. */
   readonly behind: Latency
 }
 
