@@ -12,8 +12,8 @@ interface Rendered {
 
 /**
  * A family of metrics as one metric without labels for each series, to which its labels are added when it is read.
- * prom-client itself checks, sorts and joins them at each observation, which for a small network costs as much as an
- * answer.
+ * prom-client itself checks, sorts and joins them at each observation, and all of a request's together take as long as
+ * a small network.
  */
 export class Family<Series extends Counter | Histogram> {
   readonly name: string

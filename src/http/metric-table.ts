@@ -61,7 +61,7 @@ export const metricTable = {
   },
   batches_total: {
     type: 'counter',
-    help: 'Batches that workers have finished, by why they left: "full", or a "worker" was free and took all that waited, or their oldest row had waited for XNORD_BATCH_DELAY ("delay").',
+    help: 'Batches that workers have finished, by why they left: "full", or a "worker" was free and took its share of what waited, or their oldest row had waited for XNORD_BATCH_DELAY ("delay").',
     labels: [...model, 'reason'],
   },
   batch_rows: {

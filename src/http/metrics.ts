@@ -62,7 +62,7 @@ export interface Metrics {
   render(): Promise<string>
 }
 
-/** Metrics with a registry of their own. This is the one module that knows prom-client. */
+/** Metrics with a registry of their own. Beside `family.ts`, this is the one module that knows prom-client. */
 export function createMetrics(): Metrics {
   const registry = new Registry()
   collectDefaultMetrics({ register: registry, prefix })

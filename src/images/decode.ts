@@ -39,7 +39,7 @@ function decodeSmall(bytes: Uint8Array, info: ImageInfo): RawImage | null {
 
 let loaded: Promise<typeof sharp> | null = null
 
-/** At its first use: it takes 20 MB and a tenth of a second in each worker, and most small files never need it. */
+/** At its first use: it takes some 20 MB and a tenth of a second, and most small files never need it. */
 function loadSharp(): Promise<typeof sharp> {
   loaded ??= import('sharp').then(({ default: sharp }) => {
     // These settings hold for the whole process. One thread an image: the cores belong to the workers. No cache: no two

@@ -43,8 +43,8 @@ export interface Row {
 }
 
 /**
- * What serving uses of an AbortSignal, which is one. One of Node's own for each request would cost as much time as a
- * small network, and outlive it: it is held weakly, so that only a full collection of garbage finds it.
+ * What serving uses of an AbortSignal, which is one. With one of Node's own for each request V8's young collections of
+ * garbage free little of what hangs on it, which costs more time than a small network.
  */
 export interface GoneSignal {
   readonly aborted: boolean
@@ -132,8 +132,8 @@ export type RejectionReason = Extract<
 >
 
 /**
- * Why a batch left when it did: it was full; or a worker was free and took all that waited; or its oldest row had waited
- * for as long as rows may be held back.
+ * Why a batch left when it did: it was full; or a worker was free and took its share of what waited; or its oldest row
+ * had waited for as long as rows may be held back.
  */
 export type BatchReason = 'full' | 'worker' | 'delay'
 
