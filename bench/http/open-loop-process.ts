@@ -6,7 +6,8 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { Random } from '../../test/random-model.ts'
 import type { Latency, OpenLoopResult, OpenLoopTask } from './open-loop.ts'
 
-const { url, path, headers, bodyFiles, rate, seconds, seed } = JSON.parse(process.argv[2]) as OpenLoopTask
+const task = JSON.parse(process.argv[2]) as OpenLoopTask
+const { url, path, headers, bodyFiles, connections, rate, warmUpSeconds, seconds, seed } = task
 const { hostname, port } = new URL(url)
 /** Milliseconds after the last request in which answers still count. */
 const patience = 30_000
@@ -25,29 +26,29 @@ interface Connection {
   received: string
 }
 
-/** As many clients as there are: what is due while all of them wait for an answer waits, and its latency runs. */
-const mostConnections = 1000
-
+/** The one that was used last is the next: as a client's pool does it, and few stay busy where few are needed. */
 const idle: Connection[] = []
-/** When those were due that found no connection. */
+/** When those were due that found no connection: they wait, and their latency runs. */
 const waiting: number[] = []
-let connections = 0
-const latencies = new Map<string, number[]>()
+/** By status. */
+const answers = new Map<string, { count: number; readonly latencies: number[] }>()
 const behind: number[] = []
+/** What was due before this moment warms the server up: it is counted, but not timed. */
+let timing = 0
 let outstanding = 0
 let sent = 0
 let lost = 0
 
 function send(due: number): void {
   outstanding++
-  const connection = idle.pop() ?? (connections < mostConnections ? open() : null)
-  if (connection === null) waiting.push(due)
+  const connection = idle.pop()
+  if (connection === undefined) waiting.push(due)
   else sendOn(connection, due)
 }
 
 function sendOn(connection: Connection, due: number): void {
   connection.due = due
-  behind.push(performance.now() - due)
+  if (due >= timing) behind.push(performance.now() - due)
   connection.socket.write(requests[sent++ % requests.length])
 }
 
@@ -59,17 +60,14 @@ function open(): Connection {
   // What went wrong does not matter: 'close' comes next, and the answer is missing.
   socket.on('error', () => undefined)
   socket.on('close', () => {
-    connections--
     if (connection.due !== null) {
       lost++
       outstanding--
     }
     const index = idle.indexOf(connection)
     if (index >= 0) idle.splice(index, 1)
-    const next = waiting.shift()
-    if (next !== undefined) sendOn(open(), next)
+    release(open())
   })
-  connections++
   return connection
 }
 
@@ -82,16 +80,21 @@ function receive(connection: Connection, text: string): void {
   const length = Number(/\r\ncontent-length: (\d+)/i.exec(head)?.[1] ?? 0)
   if (connection.received.length < end + 4 + length) return
   connection.received = ''
-  const status = head.slice(9, 12)
-  const list = latencies.get(status) ?? []
-  latencies.set(status, list)
-  list.push(performance.now() - connection.due!)
+  record(head.slice(9, 12), connection.due!)
   connection.due = null
   outstanding--
-  if (/\r\nconnection: close/i.test(head)) {
-    connection.socket.end()
-    return
-  }
+  if (/\r\nconnection: close/i.test(head)) connection.socket.end()
+  else release(connection)
+}
+
+function record(status: string, due: number): void {
+  const known = answers.get(status) ?? { count: 0, latencies: [] }
+  answers.set(status, known)
+  known.count++
+  if (due >= timing) known.latencies.push(performance.now() - due)
+}
+
+function release(connection: Connection): void {
   const next = waiting.shift()
   if (next === undefined) idle.push(connection)
   else sendOn(connection, next)
@@ -99,26 +102,32 @@ function receive(connection: Connection, text: string): void {
 
 const turn = () => new Promise<void>(resolve => setImmediate(resolve))
 const random = new Random(seed)
-const begin = performance.now()
-let due = begin
-while (due < begin + seconds * 1000) {
+
+for (let index = 0; index < connections; index++) idle.push(open())
+// A server takes many new connections one after the other; how fast it does is not the question.
+await delay(500)
+let due = performance.now()
+timing = due + warmUpSeconds * 1000
+const end = timing + seconds * 1000
+while (due < end) {
   due += (-Math.log(1 - random.uniform()) / rate) * 1000
   while (performance.now() < due) await turn()
   send(due)
 }
-const end = performance.now()
 while (outstanding > 0 && performance.now() < end + patience) await delay(1)
 
 const result: OpenLoopResult = {
   sent,
-  answered: Object.fromEntries([...latencies].map(([status, list]) => [status, summary(list)])),
+  answered: Object.fromEntries(
+    Array.from(answers, ([status, { count, latencies }]) => [status, summary(count, latencies)]),
+  ),
   lost: lost + outstanding,
-  behind: summary(behind),
+  behind: summary(sent, behind),
 }
 process.stdout.write(JSON.stringify(result), () => process.exit(0))
 
-function summary(values: readonly number[]): Latency {
+function summary(count: number, values: readonly number[]): Latency {
   const sorted = Float64Array.from(values).sort()
   const at = (share: number) => sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))]
-  return { count: sorted.length, p50: at(0.5), p99: at(0.99), max: sorted.at(-1)! }
+  return { count, p50: at(0.5), p99: at(0.99), max: sorted.at(-1) ?? Number.NaN }
 }

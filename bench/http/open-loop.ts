@@ -14,14 +14,18 @@ import type { Request } from './requests.ts'
 export interface Arrivals {
   /** The core that the generator may use. */
   readonly core: number
+  /** That are open from the beginning, and kept: what is due while all of them wait for an answer waits. */
+  readonly connections: number
   /** Requests a second, on average. */
   readonly rate: number
+  /** Of load at the same rate before those that count: the server compiles what it runs, and its heap finds its size. */
+  readonly warmUpSeconds: number
   readonly seconds: number
   /** Of the sequence of arrivals. */
   readonly seed: number
 }
 
-/** Milliseconds. */
+/** Milliseconds, from when a request was due; of the warm-up they are counted, and not timed. */
 export interface Latency {
   readonly count: number
   readonly p50: number
@@ -44,7 +48,9 @@ export interface OpenLoopTask {
   readonly path: string
   readonly headers: Readonly<Record<string, string>>
   readonly bodyFiles: readonly string[]
+  readonly connections: number
   readonly rate: number
+  readonly warmUpSeconds: number
   readonly seconds: number
   readonly seed: number
 }
@@ -54,7 +60,7 @@ const generator = fileURLToPath(new URL('open-loop-process.ts', import.meta.url)
 export async function arriveAtRandom(
   url: string,
   { path, headers, bodies }: Request,
-  { core, rate, seconds, seed }: Arrivals,
+  { core, ...arrivals }: Arrivals,
 ): Promise<OpenLoopResult> {
   const folder = mkdtempSync(join(tmpdir(), 'xnord-open-loop-'))
   try {
@@ -63,7 +69,7 @@ export async function arriveAtRandom(
       writeFileSync(file, body)
       return file
     })
-    const task: OpenLoopTask = { url, path, headers, bodyFiles, rate, seconds, seed }
+    const task: OpenLoopTask = { url, path, headers, bodyFiles, ...arrivals }
     const { stdout } = await promisify(execFile)('taskset', [
       '-c',
       String(core),

@@ -10,6 +10,8 @@ import { putUnderLoad } from '../wrk.ts'
 const side = 28
 const calm = 0.7
 const overload = 2
+/** Connections of the open loop: at twice the capacity more than 10 ms of what arrives. */
+const clients = 256
 /** Rows that may wait: a fraction of a second's worth, as an operator who cares for latency sets it. */
 const queueRows = 64
 
@@ -23,7 +25,9 @@ export async function measureOverload(bench: HttpBench): Promise<string> {
   const at = (share: number) =>
     arriveAtRandom(server.url, request, {
       core: loadCore,
+      connections: clients,
       rate: capacity * share,
+      warmUpSeconds: 1,
       seconds: 2 * seconds,
       seed: 1,
     })
