@@ -22,7 +22,7 @@ export function holdBody(
 ): Take {
   if (Number(request.headers['content-length'] ?? 0) > limit) throw bodyTooLarge(limit)
   let held = 0
-  reply.raw.once('close', () => heldBytes.give(held))
+  reply.raw.on('close', () => heldBytes.give(held))
   return bytes => {
     // What is still in the stream's buffer when the client goes must not be counted: nobody would give it back.
     if (reply.raw.destroyed)
@@ -118,6 +118,7 @@ export function readAll(stream: Readable, limit: number, take: Take): Promise<Bu
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = []
     let length = 0
+    let ended = false
     function refuse(error: unknown): void {
       // Left half-read, the stream must live on: it may be the socket, over which the refusal is to be sent.
       stream.off('data', add).pause()
@@ -134,18 +135,19 @@ export function readAll(stream: Readable, limit: number, take: Take): Promise<Bu
       }
     }
     function closed(): void {
-      reject(new XnordError('BODY_MALFORMED', 'The body is cut short.'))
+      // It closes after its end, too.
+      if (!ended) reject(new XnordError('BODY_MALFORMED', 'The body is cut short.'))
     }
     if (stream.destroyed) {
       closed()
       return
     }
     stream.on('data', add)
-    stream.once('close', closed)
-    stream.once('error', reject)
-    stream.once('end', () => {
-      // It closes after its end, too.
-      stream.off('close', closed)
+    // Each comes once; Node's own way to say so makes two objects more for each.
+    stream.on('close', closed)
+    stream.on('error', reject)
+    stream.on('end', () => {
+      ended = true
       // Most bodies are one chunk, which needs no copy.
       resolve(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks, length))
     })

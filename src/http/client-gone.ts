@@ -19,7 +19,7 @@ class Connection implements GoneSignal {
   constructor(response: ServerResponse) {
     this.#response = response
     this.aborted = response.destroyed
-    response.once('close', () => this.#closed())
+    response.on('close', () => this.#closed())
   }
 
   addEventListener(_type: 'abort', listener: () => void): void {

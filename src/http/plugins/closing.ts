@@ -19,11 +19,13 @@ export function endConnectionsOnClose(app: FastifyInstance): void {
     for (const socket of sockets) if (socket.bytesRead === 0) socket.destroy()
   })
   // Not from the signal on: while the server still listens, clients take a closed connection for a failure of theirs.
-  app.addHook('onSend', async (_request, reply) => {
+  app.addHook('onSend', (_request, reply, _payload, next) => {
     if (closing) reply.header('connection', 'close')
+    next()
   })
   // An answer that had begun when the closing did promised to keep the connection.
-  app.addHook('onResponse', async request => {
+  app.addHook('onResponse', (request, _reply, next) => {
     if (closing) request.raw.socket.destroySoon()
+    next()
   })
 }

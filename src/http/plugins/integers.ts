@@ -1,4 +1,4 @@
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance, preValidationHookHandler } from 'fastify'
 
 interface ValuesSchema {
   readonly properties?: Readonly<Record<string, { readonly type?: string }>>
@@ -12,16 +12,27 @@ const integer = /^(0|[1-9]\d{0,14})$/
  * Validation itself coerces nothing: it would take `0x2`, `1e0` and ` 1` for numbers, and in JSON `true` for 1.
  */
 export function readIntegers(app: FastifyInstance): void {
-  app.addHook('preValidation', async request => {
-    const { querystring, params } = request.routeOptions.schema ?? {}
-    convert(request.query as Record<string, unknown>, querystring as ValuesSchema | undefined)
-    convert(request.params as Record<string, unknown>, params as ValuesSchema | undefined)
+  app.addHook('onRoute', route => {
+    const inQuery = integersOf(route.schema?.querystring)
+    const inPath = integersOf(route.schema?.params)
+    if (inQuery.length + inPath.length === 0) return
+    const convertAll: preValidationHookHandler = ({ query, params }, _reply, next) => {
+      convert(query as Record<string, unknown>, inQuery)
+      convert(params as Record<string, unknown>, inPath)
+      next()
+    }
+    route.preValidation = [convertAll, ...[route.preValidation ?? []].flat()]
   })
 }
 
-function convert(values: Record<string, unknown>, schema: ValuesSchema | undefined): void {
-  for (const [name, { type }] of Object.entries(schema?.properties ?? {})) {
+function integersOf(schema: unknown): readonly string[] {
+  const { properties = {} } = (schema ?? {}) as ValuesSchema
+  return Object.keys(properties).filter(name => properties[name]!.type === 'integer')
+}
+
+function convert(values: Record<string, unknown>, names: readonly string[]): void {
+  for (const name of names) {
     const text = values[name]
-    if (type === 'integer' && typeof text === 'string' && integer.test(text)) values[name] = Number(text)
+    if (typeof text === 'string' && integer.test(text)) values[name] = Number(text)
   }
 }

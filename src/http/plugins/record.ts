@@ -1,3 +1,4 @@
+import type { ServerResponse } from 'node:http'
 import type { FastifyBaseLogger, FastifyInstance, FastifyRequest } from 'fastify'
 import type { Metrics } from '../metrics.ts'
 import type { Statistics } from '../statistics.ts'
@@ -24,39 +25,60 @@ export function recordRequests(
   statistics: Statistics,
   log: FastifyBaseLogger | null,
 ): void {
+  /** Unlike Fastify's onResponse, 'close' comes for clients that hang up, too. */
+  function record(this: RecordedResponse): void {
+    const request = this[recorded]!
+    const milliseconds = performance.now() - request.receivedAt
+    const status = this[left] ? this.statusCode : clientClosedRequest
+    const { config, url } = request.routeOptions
+    if (config.predicts) {
+      const { model, encoding } = request
+      metrics.requestEnded(model, status, milliseconds / 1000)
+      if (model !== null && encoding !== null) metrics.encoded(model, encoding / 1000)
+      statistics.requestEnded(request, status, milliseconds)
+    }
+    log?.info(lineOf(request, url, status, milliseconds), 'request')
+  }
+
   app.addHook('onRequest', (request, reply, next) => {
     request.receivedAt = performance.now()
     reply.header('x-request-id', request.id)
-    let finished = false
-    reply.raw.once('finish', () => {
-      // It comes for an answer that is cut off by us, too.
-      finished = !request.raw.socket.destroyed
-    })
-    // Unlike Fastify's onResponse, 'close' comes for clients that hang up, too.
-    reply.raw.once('close', () => {
-      const milliseconds = performance.now() - request.receivedAt
-      const status = finished ? reply.statusCode : clientClosedRequest
-      if (request.routeOptions.config.predicts) {
-        const { model, encoding } = request
-        metrics.requestEnded(model, status, milliseconds / 1000)
-        if (model !== null && encoding !== null) metrics.encoded(model, encoding / 1000)
-        statistics.requestEnded(request, status, milliseconds)
-      }
-      log?.info(lineOf(request, status, milliseconds), 'request')
-    })
+    const response: RecordedResponse = reply.raw
+    response[recorded] = request
+    response.on('finish', leave)
+    response.on('close', record)
     next()
   })
 }
 
-/** What is undefined is left out of the line. It is flat: pino writes an object within an object more slowly. */
-function lineOf(request: FastifyRequest, status: number, milliseconds: number): object {
+const recorded = Symbol('recorded')
+const left = Symbol('left')
+
+/** Tells its listeners what they need, so that the same do for all: closures of each let it survive young collections. */
+type RecordedResponse = ServerResponse & { [recorded]?: FastifyRequest; [left]?: boolean }
+
+function leave(this: RecordedResponse): void {
+  // It comes for an answer that is cut off by us, too.
+  this[left] = !this[recorded]!.raw.socket.destroyed
+}
+
+/**
+ * What is undefined is left out of the line. It is flat: pino writes an object within an object more slowly.
+ *
+ * @param route as it was declared: an address can hold what nobody wants in a log
+ */
+function lineOf(
+  request: FastifyRequest,
+  route: string | undefined,
+  status: number,
+  milliseconds: number,
+): object {
   const { model, stages, code } = request
   return {
     id: request.id,
     traceId: request.traceId ?? traceIdOf(request.headers.traceparent),
     method: request.method,
-    // As it was declared: an address can hold what nobody wants in a log.
-    route: request.routeOptions.url,
+    route,
     model: model?.name,
     version: model?.version,
     rows: request.rows ?? undefined,
