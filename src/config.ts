@@ -103,6 +103,13 @@ export const settings = {
     meaning:
       'Rows that may wait at one time for each loaded version of a model, each counted once a member (and at its cost for the baseline); those in a worker no longer count. What comes beyond is refused with 503.',
   }),
+  maxLag: milliseconds({
+    variable: 'XNORD_MAX_LAG',
+    range: [0, 10_000],
+    default: 5,
+    meaning:
+      'Milliseconds that the main thread may be behind with the reading of what has arrived. Requests for predictions that come to be read later are refused with 503, before anything is made of them; 0 refuses none.',
+  }),
   maxBatchRows: integer({
     variable: 'XNORD_MAX_BATCH_ROWS',
     range: [1, 65_536],

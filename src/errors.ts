@@ -54,6 +54,7 @@ export const errorTable = {
   PIXELS_LENGTH: { status: 400, group: 'image', title: "Raw pixels do not have the model's length" },
 
   // The service, for the time being
+  OVERLOADED: { status: 503, group: 'service', title: 'More arrives than can be read' },
   QUEUE_FULL: { status: 503, group: 'service', title: 'The queue is full' },
   REQUEST_TOO_LARGE_FOR_QUEUE: {
     status: 413,

@@ -2,6 +2,7 @@ import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } 
 import type { Config } from '../config.ts'
 import type { Service } from '../serving/types.ts'
 import type { HttpContext } from './context.ts'
+import { createHttpServer } from './create-server.ts'
 import { toXnordError } from './fastify-errors.ts'
 import { HeldBytes } from './held-bytes.ts'
 import type { Metrics } from './metrics.ts'
@@ -19,6 +20,7 @@ import { createRateLimit } from './plugins/rate-limit.ts'
 import { recordRequests } from './plugins/record.ts'
 import { boundRestOfBody } from './plugins/rest-of-body.ts'
 import { addSecurityHeaders, securityHeaders } from './plugins/security-headers.ts'
+import { shedOverload } from './plugins/shedding.ts'
 import { limitUnread } from './plugins/unread-answers.ts'
 import { classifyRoutes } from './routes/classify.ts'
 import { metricsRoute } from './routes/metrics.ts'
@@ -29,7 +31,6 @@ import { metadataRoutes } from './routes/v2-models.ts'
 import { repositoryRoutes } from './routes/v2-repository.ts'
 import { statisticsRoutes } from './routes/v2-statistics.ts'
 import type { Statistics } from './statistics.ts'
-import { timeouts } from './timeouts.ts'
 import type { Tracing } from './tracing.ts'
 
 export interface AppOptions {
@@ -59,15 +60,15 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   }
   metrics.watch(service, context.heldBytes, config.batchDelay)
 
+  const requestLog = log !== undefined && config.logRequests ? log : null
+
   const app = Fastify({
     ...(log !== undefined && { loggerInstance: log }),
     logController: new LogController({ disableRequestLogging: true }),
     childLoggerFactory: logger => logger,
     genReqId: newRequestId,
     bodyLimit: config.maxBodyBytes,
-    ...timeouts(config.requestSeconds),
     trustProxy: config.trustedProxies.length > 0 && [...config.trustedProxies],
-    keepAliveTimeout: config.keepAliveSeconds * 1000,
     // What still arrives on open connections while the server closes is answered as ever; serving refuses what it cannot take.
     return503OnClosing: false,
     routerOptions: { maxParamLength: 256, ignoreTrailingSlash: true },
@@ -79,6 +80,12 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
       sendError(toXnordError(thrown, problemStyle.invalidBody), request, reply, problemStyle)
     },
     clientErrorHandler: answerClientError,
+    serverFactory(handle) {
+      const server = createHttpServer(config)
+      const closing = () => !server.listening
+      server.on('request', shedOverload(handle, { maxLag: config.maxLag, metrics, closing, log: requestLog }))
+      return server
+    },
   })
   app.decorateRequest('model', null)
   app.decorateRequest('receivedAt', 0)
@@ -92,7 +99,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   app.setSerializerCompiler(() => data => JSON.stringify(data))
   await options.tracing?.trace(app)
   addSecurityHeaders(app, securityHeaders)
-  recordRequests(app, metrics, statistics, log !== undefined && config.logRequests ? log : null)
+  recordRequests(app, metrics, statistics, requestLog)
   limitConnections(app, config.maxConnections, metrics)
   boundRestOfBody(app)
   closePipelined(app)

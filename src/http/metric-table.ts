@@ -49,6 +49,11 @@ export const metricTable = {
     help: 'Requests refused while they arrived, since XNORD_MAX_HELD_BYTES was reached.',
     labels: [],
   },
+  refused_requests_total: {
+    type: 'counter',
+    help: 'Requests for predictions refused unread, since the main thread was behind by XNORD_MAX_LAG.',
+    labels: [],
+  },
   refused_connections_total: {
     type: 'counter',
     help: 'Connections closed at once, since XNORD_MAX_CONNECTIONS was reached.',

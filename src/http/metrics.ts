@@ -56,6 +56,8 @@ export interface Metrics {
   encoded(model: ServedModel, seconds: number): void
   compared(model: ServedModel, same: boolean): void
   uploadRefused(): void
+  /** A request was refused before anything was made of it. */
+  requestShed(): void
   connectionRefused(): void
   readonly contentType: string
   /** The text that Prometheus scrapes. */
@@ -97,6 +99,7 @@ export function createMetrics(): Metrics {
   const rowErrors = counter('row_errors_total')
   const rejections = counter('rejections_total')
   const refusedUploads = counter('refused_uploads_total')
+  const refusedRequests = counter('refused_requests_total')
   const refusedConnections = counter('refused_connections_total')
   const comparedRows = counter('compared_rows_total')
   const batches = counter('batches_total')
@@ -228,6 +231,10 @@ export function createMetrics(): Metrics {
     },
     uploadRefused() {
       refusedUploads.inc()
+    },
+    requestShed() {
+      refusedRequests.inc()
+      unknownModel.get(503)!.inc()
     },
     connectionRefused() {
       refusedConnections.inc()

@@ -49,6 +49,7 @@ export const predictionErrors = [
   'IMAGE_MALFORMED',
   'IMAGE_TOO_LARGE',
   'PIXELS_LENGTH',
+  'OVERLOADED',
   'QUEUE_FULL',
   'REQUEST_TOO_LARGE_FOR_QUEUE',
   'DEADLINE_EXCEEDED',
