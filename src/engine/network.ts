@@ -87,10 +87,14 @@ class ArenaSlot implements NetworkSlot {
     this.#load(pixels, rows)
     const { classes } = this
     const logits = new Float32Array(rows * members * classes)
+    const { values, stride } = this.#output(rows)
     for (let member = 0; member < members; member++) {
       this.#run(member, 0, this.#plan.stepsPerMember, rows)
       for (let row = 0; row < rows; row++) {
-        logits.set(this.#logits(row), (row * members + member) * classes)
+        // A view of each row, to be copied at once, would cost more than its few numbers.
+        const from = row * stride
+        const to = (row * members + member) * classes
+        for (let c = 0; c < classes; c++) logits[to + c] = values[from + c]
       }
     }
     return logits
@@ -126,13 +130,15 @@ class ArenaSlot implements NetworkSlot {
     this.#kernels.run(stepAddress(this.#plan, member, step), steps, this.#bytes.byteOffset, rows)
   }
 
-  #logits(row: number): Float32Array {
-    const output = this.#plan.outputs[this.#plan.outputs.length - 1]
-    return new Float32Array(
-      this.#bytes.buffer,
-      this.#bytes.byteOffset + output.offset + row * output.row,
-      this.classes,
-    )
+  /** The logits where the last step leaves them: those of a row begin `stride` behind those of the one before. */
+  #output(rows: number): { readonly values: Float32Array; readonly stride: number } {
+    const { offset, row } = this.#plan.outputs[this.#plan.outputs.length - 1]
+    const { buffer, byteOffset } = this.#bytes
+    const stride = row / Float32Array.BYTES_PER_ELEMENT
+    return {
+      values: new Float32Array(buffer, byteOffset + offset, (rows - 1) * stride + this.classes),
+      stride,
+    }
   }
 }
 

@@ -21,34 +21,47 @@ export interface Answer {
  */
 export function answer(logits: Float32Array, members: number, temperature: number): Answer {
   const classes = logits.length / members
-  const distributions = Array.from({ length: members }, (_, member) =>
-    softmax(logits.subarray(member * classes, (member + 1) * classes), temperature),
-  )
   const probabilities = new Float64Array(classes)
-  for (const distribution of distributions) {
+  // Of each member in turn.
+  const distribution = new Float64Array(classes)
+  const firsts = new Uint32Array(members)
+  let entropies = 0
+  for (let member = 0; member < members; member++) {
+    softmax(logits, member * classes, temperature, distribution)
     for (let c = 0; c < classes; c++) probabilities[c] += distribution[c]
+    entropies += entropyOf(distribution)
+    firsts[member] = argmax(distribution)
   }
   for (let c = 0; c < classes; c++) probabilities[c] /= members
   const index = argmax(probabilities)
   const entropy = entropyOf(probabilities)
-  const meanEntropy = distributions.reduce((sum, distribution) => sum + entropyOf(distribution), 0) / members
-  const agreeing = distributions.filter(distribution => argmax(distribution) === index).length
+  let agreeing = 0
+  for (const first of firsts) if (first === index) agreeing++
   return {
     probabilities,
     index,
     entropy,
     // Rounding may leave a mean of equal members a little below them.
-    mutualInformation: Math.max(0, entropy - meanEntropy),
+    mutualInformation: Math.max(0, entropy - entropies / members),
     agreement: agreeing / members,
   }
 }
 
-/** exp(x / T) over its sum; the largest x is subtracted first, so that nothing overflows. */
-export function softmax(logits: Float32Array, temperature: number): Float64Array {
-  const largest = logits.reduce((a, b) => Math.max(a, b))
-  const powers = Float64Array.from(logits, logit => Math.exp((logit - largest) / temperature))
-  const sum = powers.reduce((total, power) => total + power, 0)
-  return powers.map(power => power / sum)
+/**
+ * exp(x / T) over its sum; the largest x is subtracted first, so that nothing overflows.
+ *
+ * @param begin of the logits, as many as `out` takes
+ */
+function softmax(logits: Float32Array, begin: number, temperature: number, out: Float64Array): void {
+  const classes = out.length
+  let largest = Number.NEGATIVE_INFINITY
+  for (let c = 0; c < classes; c++) largest = Math.max(largest, logits[begin + c])
+  let sum = 0
+  for (let c = 0; c < classes; c++) {
+    out[c] = Math.exp((logits[begin + c] - largest) / temperature)
+    sum += out[c]
+  }
+  for (let c = 0; c < classes; c++) out[c] /= sum
 }
 
 /** The index of the largest; the lowest of them where several are. */
