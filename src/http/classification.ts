@@ -1,6 +1,6 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { type ErrorData, XnordError } from '../errors.ts'
-import type { PredictRequest, Row, RowAnswer, ServedModel, Service } from '../serving/types.ts'
+import type { Networks, PredictRequest, Row, RowAnswer, ServedModel, Service } from '../serving/types.ts'
 import { type RowWriter, writeError } from './answers.ts'
 import { arrivedBy } from './body.ts'
 import { clientGone } from './client-gone.ts'
@@ -16,7 +16,7 @@ const defaultTop = 5
 
 /** What one route asks of serving, and how it writes an answered row. */
 export interface Variant {
-  readonly baseline: boolean
+  readonly networks: Networks
   readonly write: RowWriter
 }
 
@@ -46,7 +46,7 @@ export async function answerRows(
   const answers = await ask(service, uploads, {
     model,
     members: query.members ?? model.defaultMembers,
-    baseline: variant.baseline,
+    networks: variant.networks,
     signal,
     ...(deadline !== undefined && { deadline }),
   })

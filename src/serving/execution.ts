@@ -165,13 +165,13 @@ export class Execution {
   }
 
   async #ask(rows: readonly PendingRow[], slot: number): Promise<RowsReply> {
-    const { model, members, baseline, layers } = rows[0].request
+    const { model, members, networks, layers } = rows[0].request
     const { spec } = model
     const message = (): Omit<RunMessage, 'spec'> => ({
       model: spec.id,
       slot,
       members,
-      baseline,
+      networks,
       layers,
       ...pack(rows),
     })

@@ -6,7 +6,7 @@ import type { Plan } from '../engine/plan.ts'
 import type { ErrorData } from '../errors.ts'
 import type { LoadedBackend } from './backend.ts'
 import type { PackedRows } from './packed-rows.ts'
-import type { BaselinePrediction, Prediction } from './types.ts'
+import type { BaselinePrediction, Networks, Prediction } from './types.ts'
 
 /** What every worker is born with. */
 export interface WorkerData {
@@ -55,7 +55,7 @@ export interface RunMessage {
   /** The arena's slot that this batch may use, 0..slots − 1; nobody else uses it until the reply. */
   readonly slot: number
   readonly members: number
-  readonly baseline: boolean
+  readonly networks: Networks
   /** Names of layers whose outputs are wanted, too. */
   readonly layers: readonly string[]
   /** All rows' bytes behind one another: one transfer, and no slab of pooled Buffers is cloned. */

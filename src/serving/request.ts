@@ -1,7 +1,7 @@
 import type { XnordError } from '../errors.ts'
 import type { LoadedModel } from './model.ts'
 import type { Flow, Lane, QueueItem } from './queue.ts'
-import type { PredictRequest, Row, RowAnswer } from './types.ts'
+import type { Networks, PredictRequest, Row, RowAnswer } from './types.ts'
 
 /** In rows × members, as limits count it. On a LeNet the baseline takes 75 µs a row, about as long as one member. */
 const baselineRows = 1
@@ -13,8 +13,8 @@ const baselineRows = 1
 const baselineWork = 32 / 3
 
 /** In rows × members, of one row. */
-export function rowCost({ members, baseline }: Pick<PredictRequest, 'members' | 'baseline'>): number {
-  return members + (baseline ? baselineRows : 0)
+export function rowCost({ members, networks }: Pick<PredictRequest, 'members' | 'networks'>): number {
+  return members + (networks === 'both' ? baselineRows : 0)
 }
 
 /** A row of a request on its way from admission to its answer. */
@@ -37,13 +37,13 @@ export class PendingRow implements QueueItem {
   waitsIn: Lane | null = null
 
   constructor(request: PendingRequest, index: number, row: Row) {
-    const { members, baseline, layers, model } = request
+    const { members, networks, layers, model } = request
     this.request = request
     this.index = index
     this.row = row
     this.cost = rowCost(request)
     const runs = layers.length === 0 ? members : 2 * members
-    this.work = (runs + (baseline ? baselineWork : 0)) * model.served.wordOperations
+    this.work = (runs + (networks === 'both' ? baselineWork : 0)) * model.served.wordOperations
   }
 }
 
@@ -54,7 +54,7 @@ export class PendingRequest {
   readonly model: LoadedModel
   readonly flow: Flow<PendingRow>
   readonly members: number
-  readonly baseline: boolean
+  readonly networks: Networks
   readonly layers: readonly string[]
   /** On the clock of `performance.now()`; Infinity where there is none. */
   readonly deadline: number
@@ -72,17 +72,17 @@ export class PendingRequest {
 
   /** @param delay milliseconds for which its rows may be held back for others to join them */
   constructor(model: LoadedModel, flow: Flow<PendingRow>, request: PredictRequest, delay: number) {
-    const { members, baseline, layers = [], rows, deadline = Number.POSITIVE_INFINITY } = request
+    const { members, networks, layers = [], rows, deadline = Number.POSITIVE_INFINITY } = request
     this.model = model
     this.flow = flow
     this.members = members
-    this.baseline = baseline
+    this.networks = networks
     this.layers = layers
     this.deadline = deadline
     this.rows = rows.map((row, index) => new PendingRow(this, index, row))
     this.lane = {
       // Names are any text: only as JSON are two lists of them never the same.
-      key: `${members}/${baseline}/${layers.length === 0 ? '' : JSON.stringify(layers)}`,
+      key: `${members}/${networks}/${layers.length === 0 ? '' : JSON.stringify(layers)}`,
       maxItems: model.served.maxRows,
       returning: false,
       delay,

@@ -112,14 +112,14 @@ class LibraryService implements Service {
   async predict(request: PredictRequest): Promise<readonly RowAnswer[]> {
     const loaded = this.#library.resolve(request.model)
     const { served: model } = loaded
-    const { members, baseline, layers = [] } = request
+    const { members, networks, layers = [] } = request
     if (!Number.isInteger(members) || members < 1 || members > model.members) {
       throw new XnordError(
         'MEMBERS_OUT_OF_RANGE',
         `${model.name} has 1 to ${model.members} members, not ${members}.`,
       )
     }
-    if (baseline && !model.hasBaseline) {
+    if (networks === 'both' && !model.hasBaseline) {
       throw new XnordError('BASELINE_ABSENT', `${model.name} version ${model.version} has no baseline.`)
     }
     const unknown = layers.find(name => !model.layers.some(layer => layer.name === name))

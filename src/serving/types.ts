@@ -52,14 +52,16 @@ export interface GoneSignal {
   removeEventListener(type: 'abort', listener: () => void): void
 }
 
+/** Who answers a row: the discrete network, or its float baseline beside it. */
+export type Networks = 'discrete' | 'both'
+
 export interface PredictRequest {
   readonly model: ServedModel
   /** 1 or more; they are admitted together or not at all. */
   readonly rows: readonly Row[]
   /** 1..model.members */
   readonly members: number
-  /** Also ask the float baseline. */
-  readonly baseline: boolean
+  readonly networks: Networks
   /** Names of layers whose outputs are wanted, too: the network then runs twice. */
   readonly layers?: readonly string[]
   /** Milliseconds on the clock of `performance.now()` after which nobody waits for the answer. */

@@ -77,7 +77,7 @@ export function createWorkerTasks(data: WorkerData): WorkerTasks {
     const layers =
       asked.length === 0 ? [] : traceLayers(slot, layersOf(model.spec.plan), asked, rows, members)
     const compute = performance.now() - start
-    const twins = message.baseline ? await askBaseline(model, slot.pixels, rows) : null
+    const twins = message.networks === 'both' ? await askBaseline(model, slot.pixels, rows) : null
     let next = 0
     return {
       kind: 'rows',

@@ -125,7 +125,7 @@ test("without a query the model's own number of members answers, by no deadline,
   const { app, requests } = await testApp(t)
   await app.inject({ ...image, url: '/predict' })
   t.equal(requests[0]!.members, 2)
-  t.equal(requests[0]!.baseline, false)
+  t.equal(requests[0]!.networks, 'discrete')
   t.notOk('deadline' in requests[0]!)
 })
 
@@ -171,7 +171,7 @@ test('/compare answers both networks, each with its time in milliseconds', async
       },
     },
   ])
-  t.equal(requests[0]!.baseline, true)
+  t.equal(requests[0]!.networks, 'both')
   t.equal(await metric(app, 'xnord_compared_rows_total{model="shapes",version="2",outcome="different"}'), 1)
 })
 

@@ -36,7 +36,8 @@ export const shapes: ServedModel = {
 export type Answerer = (row: Row, request: PredictRequest) => RowAnswer | Promise<RowAnswer>
 
 /** `square` with 0.7, from two members that both say so; the baseline says `star`. */
-export function square(request: Pick<PredictRequest, 'baseline' | 'members'>): RowAnswer {
+export function square(request: Pick<PredictRequest, 'members' | 'networks'>): RowAnswer {
+  const both = request.networks === 'both'
   return {
     ok: true,
     prediction: {
@@ -45,10 +46,10 @@ export function square(request: Pick<PredictRequest, 'baseline' | 'members'>): R
       index: 1,
       uncertainty: { entropy: 0.75, mutualInformation: 0.125, agreement: 1, members: request.members },
     },
-    baseline: request.baseline
+    baseline: both
       ? { logits: Float32Array.of(1, 2, 3), probabilities: Float64Array.of(0.25, 0.25, 0.5), index: 2 }
       : null,
-    times: { queue: 0.25, decode: 0.5, compute: 0.125, baseline: request.baseline ? 2 : null },
+    times: { queue: 0.25, decode: 0.5, compute: 0.125, baseline: both ? 2 : null },
   }
 }
 

@@ -3,7 +3,7 @@ import { longestStages, serverTiming } from '../../src/http/stages.ts'
 import { square } from './fake-service.ts'
 
 const answered = (times: { queue: number; decode: number; compute: number; baseline: number | null }) => ({
-  ...square({ members: 1, baseline: times.baseline !== null }),
+  ...square({ members: 1, networks: times.baseline === null ? 'discrete' : 'both' }),
   times,
 })
 const failed = { ok: false, error: { code: 'IMAGE_EMPTY', detail: 'Empty.' } } as const

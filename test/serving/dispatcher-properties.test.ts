@@ -7,7 +7,7 @@ import { loadTiny } from './tiny.ts'
 const request = fc.record({
   rows: fc.array(fc.constantFrom('pixels', 'large', 'broken'), { minLength: 1, maxLength: 6 }),
   members: fc.integer({ min: 1, max: 2 }),
-  baseline: fc.boolean(),
+  networks: fc.constantFrom('discrete', 'both'),
   end: fc.constantFrom('none', 'none', 'abort', 'deadline'),
   fates: fc.array(fc.constantFrom('answer', 'answer', 'answer', 'lost', 'invalid', 'unknown'), {
     minLength: 1,
@@ -27,7 +27,7 @@ test('every request is answered or rejected exactly once, whatever happens to it
         const fates = list.flatMap(({ fates }) => fates)
         let settled = 0
         let right = true
-        const outcomes = list.map(({ rows, members, baseline, end }, index) => {
+        const outcomes = list.map(({ rows, members, networks, end }, index) => {
           const client = new AbortController()
           const number = 10 * index + 1
           const answers = predict(
@@ -36,7 +36,7 @@ test('every request is answered or rejected exactly once, whatever happens to it
             ),
             {
               members,
-              baseline,
+              networks,
               signal: client.signal,
               ...(end === 'deadline' ? { deadline: performance.now() + (index % 3) } : {}),
             },

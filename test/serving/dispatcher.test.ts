@@ -42,7 +42,7 @@ test('the dispatcher', async t => {
     const answers = [predict([numbered(1)]), predict([numbered(2)], { members: 3 })]
     t.equal(dispatcher.queuedRows, 3)
     t.equal(dispatcher.inFlightRows, 1)
-    await t.rejects(predict([numbered(3)], { baseline: true }), { code: 'QUEUE_FULL', retryAfter: 1 })
+    await t.rejects(predict([numbered(3)], { networks: 'both' }), { code: 'QUEUE_FULL', retryAfter: 1 })
     await t.rejects(predict(range(0, 5).map(numbered)), { code: 'REQUEST_TOO_LARGE_FOR_QUEUE' })
     t.same(observed.rejected, [
       ['QUEUE_FULL', 1],

@@ -58,7 +58,8 @@ export class HandPool {
   }
 }
 
-export function answersTo({ bytes, rows, baseline }: RunMessage): RowsReply {
+export function answersTo({ bytes, rows, networks }: RunMessage): RowsReply {
+  const both = networks === 'both'
   return {
     kind: 'rows',
     rows: rows.map(({ offset }) => {
@@ -70,11 +71,11 @@ export function answersTo({ bytes, rows, baseline }: RunMessage): RowsReply {
         ok: true,
         decode: 0.5,
         prediction: { logits, probabilities: Float64Array.of(1), index: 0, uncertainty },
-        baseline: baseline ? twin : null,
+        baseline: both ? twin : null,
       }
     }),
     compute: 8,
-    baseline: baseline ? 4 : null,
+    baseline: both ? 4 : null,
     layers: [],
   }
 }
@@ -109,7 +110,7 @@ export function dispatching(
   const limits = { queueRows, batchDelay, gather: (look: () => void) => look(), maxPixels: 1_000_000 }
   const dispatcher = new Dispatcher({ pool, holders, ...limits, observer, log })
   const predict = (rows: readonly Row[], change: Partial<PredictRequest> = {}, of = model) =>
-    dispatcher.predict(of, { model: of.served, rows, members: 1, baseline: false, ...change })
+    dispatcher.predict(of, { model: of.served, rows, members: 1, networks: 'discrete', ...change })
   /** Takes the only worker, with a row numbered 0, until `finish`. */
   const occupied = () => {
     const answers = predict([numbered(0)])

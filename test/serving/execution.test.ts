@@ -75,7 +75,7 @@ test('a batch and its rows', async t => {
     const answers = [
       predict([numbered(1)]),
       predict([numbered(2)], { members: 2 }),
-      predict([numbered(3)], { baseline: true }),
+      predict([numbered(3)], { networks: 'both' }),
       predict([numbered(4)], { members: 2 }),
     ]
     for (let batch = 0; batch < 3; batch++) {
@@ -84,11 +84,11 @@ test('a batch and its rows', async t => {
     }
     await Promise.all(answers)
     t.same(
-      pool.runs.map(({ message: { members, baseline, rows } }) => [members, baseline, rows.length]),
+      pool.runs.map(({ message: { members, networks, rows } }) => [members, networks, rows.length]),
       [
-        [1, false, 1],
-        [2, false, 2],
-        [1, true, 1],
+        [1, 'discrete', 1],
+        [2, 'discrete', 2],
+        [1, 'both', 1],
       ],
     )
   })
@@ -96,7 +96,7 @@ test('a batch and its rows', async t => {
   await t.test('shares the times of a batch among its rows', async t => {
     const { pool, predict } = harness()
     const blocked = predict([numbered(0)])
-    const answers = predict([numbered(1), numbered(2)], { baseline: true })
+    const answers = predict([numbered(1), numbered(2)], { networks: 'both' })
     pool.answer(0)
     await turn()
     pool.answer(1)
@@ -197,7 +197,7 @@ test('a batch and its rows', async t => {
 
   await t.test('fails each row of a batch that its worker could not compute', async t => {
     const { pool, predict, observed } = harness()
-    const answers = predict([numbered(1), numbered(2)], { baseline: true })
+    const answers = predict([numbered(1), numbered(2)], { networks: 'both' })
     pool.runs[0].fail(new XnordError('BASELINE_INVALID', 'It is no network.'))
     t.same(logits(await answers), ['BASELINE_INVALID', 'BASELINE_INVALID'])
     t.same(observed.failed, ['BASELINE_INVALID', 'BASELINE_INVALID'])

@@ -25,7 +25,7 @@ function edition(name: string, number: number): Uint8Array {
 const broken = tinyFile.subarray(0, 4096)
 
 function ask(service: Service, model: ServedModel, row: Row = tinyRows[4]): Promise<readonly RowAnswer[]> {
-  return service.predict({ model, rows: [row], members: 3, baseline: false })
+  return service.predict({ model, rows: [row], members: 3, networks: 'discrete' })
 }
 
 function logits([answer]: readonly RowAnswer[]): readonly number[] {

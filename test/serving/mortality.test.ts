@@ -32,7 +32,7 @@ test('a single worker that some rows kill', async t => {
   const limits = { queueRows: 1000, batchDelay: 0, gather: (look: () => void) => look(), maxPixels: 10_000 }
   const dispatcher = new Dispatcher({ pool, holders: new Holders(), ...limits, observer, log })
   const predict = (rows: readonly Row[]) =>
-    dispatcher.predict(model, { model: model.served, rows, members: 3, baseline: false })
+    dispatcher.predict(model, { model: model.served, rows, members: 3, networks: 'discrete' })
   await pool.open({ model: model.spec, slot: 0 }, pool.threads[0])
 
   for (const death of deaths) {

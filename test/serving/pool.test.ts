@@ -20,7 +20,7 @@ function message(model: LoadedModel, row: number, slot: number, members = 1): Ru
     spec: null,
     slot,
     members,
-    baseline: false,
+    networks: 'discrete',
     layers: [],
     bytes: Uint8Array.from(bytes).buffer,
     rows: [{ kind: 'pixels', offset: 0, length: bytes.length }],

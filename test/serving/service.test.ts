@@ -103,7 +103,7 @@ test('a service with two workers', async t => {
   t.teardown(() => service.close())
   const model = service.find('tiny')
   const predict = (rows: PredictRequest['rows'], change: Partial<PredictRequest> = {}) =>
-    service.predict({ model, rows, members: 1, baseline: false, ...change })
+    service.predict({ model, rows, members: 1, networks: 'discrete', ...change })
 
   await t.test('serves what is whole', async t => {
     t.same(
@@ -183,7 +183,7 @@ test('a service with two workers', async t => {
   })
 
   await t.test('asks the baseline beside the network', async t => {
-    const answers = await predict(tinyRows.slice(0, 4), { baseline: true, members: 2 })
+    const answers = await predict(tinyRows.slice(0, 4), { networks: 'both', members: 2 })
     for (const [row, answer] of answers.entries()) {
       if (!answer.ok) throw new Error(answer.error.detail)
       t.same([...answer.prediction.logits], tinyLogits(row, 2))
@@ -221,7 +221,7 @@ test('a service with two workers', async t => {
       await t.rejects(predict([tinyRows[0]], { members }), { code: 'MEMBERS_OUT_OF_RANGE' }, `${members}`)
     }
     const plain = service.find('plain', 7)
-    await t.rejects(predict([tinyRows[0]], { model: plain, baseline: true }), { code: 'BASELINE_ABSENT' })
+    await t.rejects(predict([tinyRows[0]], { model: plain, networks: 'both' }), { code: 'BASELINE_ABSENT' })
     await t.rejects(predict([tinyRows[0]], { model: { ...model } }), { code: 'MODEL_UNKNOWN' })
     t.throws(() => service.find(), { code: 'MODEL_AMBIGUOUS', message: /plain, tiny/ })
     t.throws(() => service.find('tiny', 2), { code: 'VERSION_UNKNOWN' })
@@ -268,7 +268,7 @@ test('a batch takes no more rows than it is told to', async t => {
   t.teardown(() => service.close())
   const model = service.find('tiny')
   t.equal(model.maxRows, 3)
-  await service.predict({ model, rows: tinyRows.slice(0, 7), members: 1, baseline: false })
+  await service.predict({ model, rows: tinyRows.slice(0, 7), members: 1, networks: 'discrete' })
   t.same(observed.batches, [
     { rows: 3, reason: 'full' },
     { rows: 3, reason: 'full' },
@@ -286,7 +286,7 @@ for (const backend of allBackends) {
     const model = service.find('tiny')
     t.equal(model.backend, backend)
     t.same(
-      logits(await service.predict({ model, rows: tinyRows, members: 3, baseline: false })),
+      logits(await service.predict({ model, rows: tinyRows, members: 3, networks: 'discrete' })),
       tinyRows.map((_, row) => tinyLogits(row, 3)),
     )
   })

@@ -33,7 +33,7 @@ function message(model: LoadedModel, rows: readonly Row[], change: Partial<RunMe
     spec: null,
     slot: 0,
     members: 1,
-    baseline: false,
+    networks: 'discrete',
     layers: [],
     bytes: Uint8Array.from(bytes).buffer,
     rows: rows.map(({ kind, bytes: { length } }) => {
@@ -94,7 +94,7 @@ test('a broken image fails alone, and the rows behind it move up without a gap',
 
 test('a batch of broken images computes nothing', async t => {
   const { tasks, model } = await opened(t.testdir({}))
-  const reply = await rowsOf(tasks, message(model, [file(digit.subarray(0, 60))], { baseline: true }))
+  const reply = await rowsOf(tasks, message(model, [file(digit.subarray(0, 60))], { networks: 'both' }))
   t.match(reply, { rows: [{ ok: false, error: { code: 'IMAGE_MALFORMED' } }], compute: 0, baseline: null })
 })
 
@@ -174,7 +174,7 @@ test('probabilities are the mean over the members, softened by the temperature f
 test('the baseline answers the same rows beside the network', async t => {
   const { tasks, model } = await opened(t.testdir({}))
   const rows = [tinyRows[3], file(digit.subarray(0, 60)), tinyRows[7]]
-  const reply = await rowsOf(tasks, message(model, rows, { baseline: true }))
+  const reply = await rowsOf(tasks, message(model, rows, { networks: 'both' }))
   t.type(reply.baseline, 'number')
   const twins = reply.rows.map(row => (row.ok ? [...(row.baseline?.logits ?? [])] : null))
   t.same(twins, [
@@ -196,7 +196,7 @@ test('a baseline that is no network fails each batch that asks for it, and no ot
   const baseline = new SharedArrayBuffer(3)
   await tasks.open({ model: { ...model.spec, baseline }, slot: 0 })
   for (let time = 0; time < 2; time++) {
-    const reply = await tasks.run(message(model, [tinyRows[0]], { baseline: true }))
+    const reply = await tasks.run(message(model, [tinyRows[0]], { networks: 'both' }))
     t.match(reply, { kind: 'failed', error: { code: 'BASELINE_INVALID' } })
   }
   t.same(await logitsOf(tasks, message(model, [tinyRows[0]])), [tinyLogits(0, 1)])

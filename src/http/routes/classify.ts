@@ -24,7 +24,7 @@ const predict: RouteVariant = {
   summary: 'Classify images',
   answerSchema: 'PredictionAnswer',
   errors: [],
-  baseline: false,
+  networks: 'discrete',
   write: writePrediction,
 }
 
@@ -33,7 +33,7 @@ const compare: RouteVariant = {
   summary: 'Classify images by the discrete network and by its float baseline, side by side',
   answerSchema: 'ComparisonAnswer',
   errors: ['BASELINE_ABSENT'],
-  baseline: true,
+  networks: 'both',
   write: writeComparison,
 }
 

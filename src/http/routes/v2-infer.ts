@@ -110,7 +110,7 @@ async function infer(
     model,
     rows,
     members,
-    baseline: false,
+    networks: 'discrete',
     layers,
     signal: clientGone(reply),
     ...(deadline !== undefined && { deadline }),
