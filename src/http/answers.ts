@@ -25,8 +25,8 @@ export const writePrediction: RowWriter = (
   model,
   top,
 ): Classification & { uncertainty: Uncertainty } => ({
-  ...classify(prediction, model.labels, top),
-  uncertainty: prediction.uncertainty,
+  ...classify(prediction!, model.labels, top),
+  uncertainty: prediction!.uncertainty,
 })
 
 /** Both networks' answers; milliseconds are the batch's, divided by its rows. */

@@ -85,7 +85,7 @@ async function ask(
 
 function countComparisons(answers: readonly RowAnswer[], model: ServedModel, metrics: Metrics): void {
   for (const answer of answers) {
-    if (!answer.ok || answer.baseline === null) continue
+    if (!answer.ok || answer.baseline === null || answer.prediction === null) continue
     metrics.compared(model, answer.baseline.index === answer.prediction.index)
   }
 }

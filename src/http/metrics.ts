@@ -121,7 +121,7 @@ export function createMetrics(): Metrics {
         const milliseconds = times[stage]
         if (milliseconds !== null) series.stages[stage].observe(milliseconds / 1000)
       }
-      if (times.compute !== null) series.predictions.inc()
+      if (times.compute !== null || times.baseline !== null) series.predictions.inc()
     },
     batch(model, { rows, reason }) {
       batches.inc({ ...labelsOf(model), reason })

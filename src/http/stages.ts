@@ -14,14 +14,21 @@ function longer(a: RowTimes, b: RowTimes): RowTimes {
   return {
     queue: Math.max(a.queue, b.queue),
     decode: Math.max(a.decode, b.decode),
-    compute: Math.max(a.compute, b.compute),
-    baseline: a.baseline === null || b.baseline === null ? null : Math.max(a.baseline, b.baseline),
+    compute: longerOf(a.compute, b.compute),
+    baseline: longerOf(a.baseline, b.baseline),
   }
+}
+
+/** All rows of a request are answered by the same networks. */
+function longerOf(a: number | null, b: number | null): number | null {
+  return a === null || b === null ? null : Math.max(a, b)
 }
 
 /** The value of a `Server-Timing` header. */
 export function serverTiming(stages: RowTimes): string {
   const { queue, decode, compute, baseline } = stages
-  const text = `queue;dur=${queue.toFixed(3)}, decode;dur=${decode.toFixed(3)}, compute;dur=${compute.toFixed(3)}`
-  return baseline === null ? text : `${text}, baseline;dur=${baseline.toFixed(3)}`
+  let text = `queue;dur=${queue.toFixed(3)}, decode;dur=${decode.toFixed(3)}`
+  if (compute !== null) text += `, compute;dur=${compute.toFixed(3)}`
+  if (baseline !== null) text += `, baseline;dur=${baseline.toFixed(3)}`
+  return text
 }

@@ -39,8 +39,8 @@ export class Statistics {
         observer.row(model, times)
         const sums = this.#sums(model)
         sums.decode.milliseconds += times.decode
-        if (times.compute === null) return
-        sums.compute.milliseconds += times.compute
+        if (times.compute === null && times.baseline === null) return
+        sums.compute.milliseconds += (times.compute ?? 0) + (times.baseline ?? 0)
         sums.rows++
       },
       batch: (model, batch) => {

@@ -72,7 +72,8 @@ function attributesOf(request: FastifyRequest) {
     'xnord.rows': rows ?? undefined,
     'xnord.queue.milliseconds': stages?.queue,
     'xnord.decode.milliseconds': stages?.decode,
-    'xnord.compute.milliseconds': stages?.compute,
+    'xnord.compute.milliseconds': stages?.compute ?? undefined,
+    'xnord.baseline.milliseconds': stages?.baseline ?? undefined,
     'xnord.encode.milliseconds': encoding ?? undefined,
     'error.type': code ?? undefined,
   }

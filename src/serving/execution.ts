@@ -149,7 +149,7 @@ export class Execution {
     this.#inFlight += cost
     try {
       const reply = await this.#ask(rows, slot)
-      const { compute } = reply
+      const compute = (reply.compute ?? 0) + (reply.baseline ?? 0)
       this.#observer.batch(request.model.served, { rows: rows.length, reason, compute })
       this.#deliver(rows, reply)
       this.#rate.record(work, (performance.now() - start) / 1000)
@@ -205,11 +205,12 @@ export class Execution {
     computed: number,
   ): void {
     if (row.request.settled) return
+    const share = (milliseconds: number | null) => (milliseconds === null ? null : milliseconds / computed)
     const times = {
       queue: row.queued,
       decode,
-      compute: batch.compute / computed,
-      baseline: batch.baseline === null ? null : batch.baseline / computed,
+      compute: share(batch.compute),
+      baseline: share(batch.baseline),
     }
     this.#observer.row(row.request.model.served, times)
     const layers = batch.layers.map(all => {

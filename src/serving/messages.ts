@@ -54,6 +54,7 @@ export interface RunMessage {
   readonly spec: ModelSpec | null
   /** The arena's slot that this batch may use, 0..slots − 1; nobody else uses it until the reply. */
   readonly slot: number
+  /** Of the discrete network; 0 where the baseline answers alone. */
   readonly members: number
   readonly networks: Networks
   /** Names of layers whose outputs are wanted, too. */
@@ -80,7 +81,7 @@ export type RowReply =
   | {
       readonly ok: true
       readonly decode: number
-      readonly prediction: Prediction
+      readonly prediction: Prediction | null
       readonly baseline: BaselinePrediction | null
     }
   | { readonly ok: false; readonly decode: number; readonly error: ErrorData }
@@ -93,8 +94,8 @@ export interface DoneReply {
 export interface RowsReply {
   readonly kind: 'rows'
   readonly rows: readonly RowReply[]
-  /** Milliseconds for the whole batch. */
-  readonly compute: number
+  /** Milliseconds for the whole batch, of the discrete network and of the baseline; null for one that has not run. */
+  readonly compute: number | null
   readonly baseline: number | null
   /** Of each layer that was asked for, its output for all answered rows behind one another. */
   readonly layers: readonly Uint8Array[]

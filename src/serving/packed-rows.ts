@@ -1,24 +1,26 @@
 import type { ErrorData } from '../errors.ts'
 import type { RowReply, RowsReply } from './messages.ts'
+import type { BaselinePrediction, Prediction } from './types.ts'
 
 /**
  * A batch's answers on their way between threads: the numbers of all answered rows end to end, since objects and arrays
- * of each row take half as long to clone as a small network takes to run.
+ * of each row take half as long to clone as a small network takes to run. Of a network whose time is null no row has
+ * anything.
  */
 export interface PackedRows {
   readonly kind: 'packed-rows'
   /** Those that were answered and those that failed. */
   readonly count: number
-  readonly compute: number
+  readonly compute: number | null
   readonly baseline: number | null
+  /** Of the discrete network; 0 where it has not run. */
   readonly members: number
-  /** [answered rows, members, classes] */
+  readonly classes: number
+  /** Of each answered row [members, classes] by the discrete network, then [classes] by the baseline. */
   readonly logits: Float32Array
-  /** [answered rows, the fields + classes]: the probabilities come behind the fields. */
+  /** Of each answered row its decoding, then what the discrete network says of it, then what the baseline does. */
   readonly numbers: Float64Array
-  /** Of the baseline, [answered rows, classes] and [answered rows, 1 + classes]: the index, then the probabilities. */
   readonly layers: RowsReply['layers']
-  readonly twins: { readonly logits: Float32Array; readonly numbers: Float64Array } | null
   readonly failures: readonly {
     readonly position: number
     readonly decode: number
@@ -26,24 +28,50 @@ export interface PackedRows {
   }[]
 }
 
-/** decode, index, entropy, mutualInformation, agreement */
-const FIELDS = 5
+type Answered = Extract<RowReply, { readonly ok: true }>
 
-/** @param reply whose rows have one number of members, and are all with a baseline or all without */
+/** index, entropy, mutualInformation, agreement; the probabilities come behind them */
+const DISCRETE = 4
+
+/** index; the probabilities come behind it */
+const BASELINE = 1
+
+/** How many logits and numbers a row has, and how many of them are the discrete network's: those that come first. */
+function layoutOf({
+  compute,
+  baseline,
+  members,
+  classes,
+}: Pick<PackedRows, 'compute' | 'baseline' | 'members' | 'classes'>) {
+  const discrete = { logits: members * classes, numbers: compute === null ? 0 : DISCRETE + classes }
+  const twin =
+    baseline === null ? { logits: 0, numbers: 0 } : { logits: classes, numbers: BASELINE + classes }
+  return { discrete, logits: discrete.logits + twin.logits, numbers: 1 + discrete.numbers + twin.numbers }
+}
+
+/** @param reply whose answered rows have one number of members, and an answer of each network that has a time */
 export function packRows({ rows, compute, baseline, layers }: RowsReply): PackedRows {
   const answered = rows.filter(row => row.ok)
-  const [first] = answered
-  const classes = first === undefined ? 0 : first.prediction.probabilities.length
-  const members = first === undefined ? 0 : first.prediction.uncertainty.members
-  const width = FIELDS + classes
-  const logits = new Float32Array(answered.length * members * classes)
-  const numbers = new Float64Array(answered.length * width)
-  answered.forEach(({ decode, prediction }, row) => {
-    const { index, probabilities, uncertainty } = prediction
-    const { entropy, mutualInformation, agreement } = uncertainty
-    logits.set(prediction.logits, row * members * classes)
-    numbers.set([decode, index, entropy, mutualInformation, agreement], row * width)
-    numbers.set(probabilities, row * width + FIELDS)
+  const { members, classes } = sizesOf(answered)
+  const layout = layoutOf({ compute, baseline, members, classes })
+  const logits = new Float32Array(answered.length * layout.logits)
+  const numbers = new Float64Array(answered.length * layout.numbers)
+  answered.forEach((row, index) => {
+    let at = index * layout.numbers
+    numbers[at++] = row.decode
+    if (row.prediction !== null) {
+      const { index: first, probabilities, uncertainty } = row.prediction
+      const { entropy, mutualInformation, agreement } = uncertainty
+      logits.set(row.prediction.logits, index * layout.logits)
+      numbers.set([first, entropy, mutualInformation, agreement], at)
+      numbers.set(probabilities, at + DISCRETE)
+      at += layout.discrete.numbers
+    }
+    if (row.baseline !== null) {
+      logits.set(row.baseline.logits, index * layout.logits + layout.discrete.logits)
+      numbers[at] = row.baseline.index
+      numbers.set(row.baseline.probabilities, at + BASELINE)
+    }
   })
   return {
     kind: 'packed-rows',
@@ -51,33 +79,30 @@ export function packRows({ rows, compute, baseline, layers }: RowsReply): Packed
     compute,
     baseline,
     members,
+    classes,
     logits,
     numbers,
     layers,
-    twins: first === undefined || first.baseline === null ? null : packTwins(answered, classes),
     failures: rows.flatMap((row, position) =>
       row.ok ? [] : [{ position, decode: row.decode, error: row.error }],
     ),
   }
 }
 
-function packTwins(answered: readonly Extract<RowReply, { readonly ok: true }>[], classes: number) {
-  const logits = new Float32Array(answered.length * classes)
-  const numbers = new Float64Array(answered.length * (1 + classes))
-  answered.forEach(({ baseline }, row) => {
-    logits.set(baseline!.logits, row * classes)
-    numbers[row * (1 + classes)] = baseline!.index
-    numbers.set(baseline!.probabilities, row * (1 + classes) + 1)
-  })
-  return { logits, numbers }
+/** Zeros where no row was answered. */
+function sizesOf([first]: readonly Answered[]): Pick<PackedRows, 'members' | 'classes'> {
+  if (first === undefined) return { members: 0, classes: 0 }
+  const { prediction, baseline } = first
+  return {
+    members: prediction?.uncertainty.members ?? 0,
+    classes: (prediction ?? baseline)!.probabilities.length,
+  }
 }
 
 export function unpackRows(packed: PackedRows): RowsReply {
-  const { count, compute, baseline, members, logits, numbers, layers, twins, failures } = packed
+  const { count, compute, baseline, numbers, layers, failures } = packed
+  const layout = layoutOf(packed)
   const rows: RowReply[] = []
-  const answered = count - failures.length
-  const width = numbers.length / answered
-  const classes = width - FIELDS
   let failed = 0
   for (let position = 0; position < count; position++) {
     if (failures[failed]?.position === position) {
@@ -86,32 +111,42 @@ export function unpackRows(packed: PackedRows): RowsReply {
       continue
     }
     const row = position - failed
-    const at = row * width
+    const logitsAt = row * layout.logits
+    const at = row * layout.numbers
+    const { discrete } = layout
     rows.push({
       ok: true,
       decode: numbers[at],
-      prediction: {
-        logits: logits.subarray(row * members * classes, (row + 1) * members * classes),
-        probabilities: numbers.subarray(at + FIELDS, at + width),
-        index: numbers[at + 1],
-        uncertainty: {
-          entropy: numbers[at + 2],
-          mutualInformation: numbers[at + 3],
-          agreement: numbers[at + 4],
-          members,
-        },
-      },
-      baseline: twins === null ? null : twinOf(twins, row, classes),
+      prediction: compute === null ? null : predictionAt(packed, logitsAt, at + 1),
+      baseline:
+        baseline === null ? null : twinAt(packed, logitsAt + discrete.logits, at + 1 + discrete.numbers),
     })
   }
   return { kind: 'rows', rows, compute, baseline, layers }
 }
 
-function twinOf({ logits, numbers }: NonNullable<PackedRows['twins']>, row: number, classes: number) {
-  const at = row * (1 + classes)
+function predictionAt(
+  { members, classes, logits, numbers }: PackedRows,
+  logitsAt: number,
+  at: number,
+): Prediction {
   return {
-    logits: logits.subarray(row * classes, (row + 1) * classes),
-    probabilities: numbers.subarray(at + 1, at + 1 + classes),
+    logits: logits.subarray(logitsAt, logitsAt + members * classes),
+    probabilities: numbers.subarray(at + DISCRETE, at + DISCRETE + classes),
+    index: numbers[at],
+    uncertainty: {
+      entropy: numbers[at + 1],
+      mutualInformation: numbers[at + 2],
+      agreement: numbers[at + 3],
+      members,
+    },
+  }
+}
+
+function twinAt({ classes, logits, numbers }: PackedRows, logitsAt: number, at: number): BaselinePrediction {
+  return {
+    logits: logits.subarray(logitsAt, logitsAt + classes),
+    probabilities: numbers.subarray(at + BASELINE, at + BASELINE + classes),
     index: numbers[at],
   }
 }

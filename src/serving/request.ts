@@ -12,9 +12,16 @@ const baselineRows = 1
  */
 const baselineWork = 32 / 3
 
+type Asked = Pick<PredictRequest, 'members' | 'networks'>
+
 /** In rows × members, of one row. */
-export function rowCost({ members, networks }: Pick<PredictRequest, 'members' | 'networks'>): number {
-  return members + (networks === 'both' ? baselineRows : 0)
+export function rowCost(asked: Asked): number {
+  return membersOf(asked) + (asked.networks === 'discrete' ? 0 : baselineRows)
+}
+
+/** Of the discrete network, those that compute. */
+function membersOf({ members, networks }: Asked): number {
+  return networks === 'baseline' ? 0 : members
 }
 
 /** A row of a request on its way from admission to its answer. */
@@ -43,7 +50,7 @@ export class PendingRow implements QueueItem {
     this.row = row
     this.cost = rowCost(request)
     const runs = layers.length === 0 ? members : 2 * members
-    this.work = (runs + (networks === 'both' ? baselineWork : 0)) * model.served.wordOperations
+    this.work = (runs + (networks === 'discrete' ? 0 : baselineWork)) * model.served.wordOperations
   }
 }
 
@@ -53,6 +60,7 @@ let lastId = 0
 export class PendingRequest {
   readonly model: LoadedModel
   readonly flow: Flow<PendingRow>
+  /** Of the discrete network; 0 where the baseline answers alone. */
   readonly members: number
   readonly networks: Networks
   readonly layers: readonly string[]
@@ -72,17 +80,17 @@ export class PendingRequest {
 
   /** @param delay milliseconds for which its rows may be held back for others to join them */
   constructor(model: LoadedModel, flow: Flow<PendingRow>, request: PredictRequest, delay: number) {
-    const { members, networks, layers = [], rows, deadline = Number.POSITIVE_INFINITY } = request
+    const { networks, layers = [], rows, deadline = Number.POSITIVE_INFINITY } = request
     this.model = model
     this.flow = flow
-    this.members = members
+    this.members = membersOf(request)
     this.networks = networks
     this.layers = layers
     this.deadline = deadline
     this.rows = rows.map((row, index) => new PendingRow(this, index, row))
     this.lane = {
       // Names are any text: only as JSON are two lists of them never the same.
-      key: `${members}/${networks}/${layers.length === 0 ? '' : JSON.stringify(layers)}`,
+      key: `${this.members}/${networks}/${layers.length === 0 ? '' : JSON.stringify(layers)}`,
       maxItems: model.served.maxRows,
       returning: false,
       delay,

@@ -113,13 +113,14 @@ class LibraryService implements Service {
     const loaded = this.#library.resolve(request.model)
     const { served: model } = loaded
     const { members, networks, layers = [] } = request
-    if (!Number.isInteger(members) || members < 1 || members > model.members) {
+    const isOutOfRange = !Number.isInteger(members) || members < 1 || members > model.members
+    if (networks !== 'baseline' && isOutOfRange) {
       throw new XnordError(
         'MEMBERS_OUT_OF_RANGE',
         `${model.name} has 1 to ${model.members} members, not ${members}.`,
       )
     }
-    if (networks === 'both' && !model.hasBaseline) {
+    if (networks !== 'discrete' && !model.hasBaseline) {
       throw new XnordError('BASELINE_ABSENT', `${model.name} version ${model.version} has no baseline.`)
     }
     const unknown = layers.find(name => !model.layers.some(layer => layer.name === name))

@@ -52,17 +52,17 @@ export interface GoneSignal {
   removeEventListener(type: 'abort', listener: () => void): void
 }
 
-/** Who answers a row: the discrete network, or its float baseline beside it. */
-export type Networks = 'discrete' | 'both'
+/** Who answers a row: the discrete network, its float baseline, or both beside each other. */
+export type Networks = 'discrete' | 'baseline' | 'both'
 
 export interface PredictRequest {
   readonly model: ServedModel
   /** 1 or more; they are admitted together or not at all. */
   readonly rows: readonly Row[]
-  /** 1..model.members */
+  /** 1..model.members, of the discrete network; without a meaning where the baseline answers alone. */
   readonly members: number
   readonly networks: Networks
-  /** Names of layers whose outputs are wanted, too: the network then runs twice. */
+  /** Names of layers whose outputs are wanted, too: the discrete network then runs twice, if it is asked at all. */
   readonly layers?: readonly string[]
   /** Milliseconds on the clock of `performance.now()` after which nobody waits for the answer. */
   readonly deadline?: number
@@ -99,18 +99,22 @@ export interface BaselinePrediction {
   readonly index: number
 }
 
-/** Milliseconds. Decode is the row's own; compute and baseline are its batch's, divided by the batch's rows. */
+/**
+ * Milliseconds. Decode is the row's own; compute, of the discrete network, and baseline are its batch's, divided by the
+ * batch's rows; null is a network that was not asked.
+ */
 export interface RowTimes {
   readonly queue: number
   readonly decode: number
-  readonly compute: number
+  readonly compute: number | null
   readonly baseline: number | null
 }
 
 export type RowAnswer =
   | {
       readonly ok: true
-      readonly prediction: Prediction
+      /** The discrete network's; null where it was not asked, as the baseline's is. */
+      readonly prediction: Prediction | null
       readonly baseline: BaselinePrediction | null
       /**
        * Of each layer that was asked for, [members, height, width, channels]: bits (1 is +1) without gaps, the first one
@@ -144,12 +148,9 @@ export type WorkerLossCause = 'memory' | 'exit' | 'error'
 
 /** What serving tells of itself as it happens. It knows nothing of metrics; whoever does implements this. */
 export interface Observer {
-  /** A row has its answer (failed images too: their compute is null). Milliseconds. */
-  row(
-    model: ServedModel,
-    times: { queue: number; decode: number; compute: number | null; baseline: number | null },
-  ): void
-  /** A batch came back from a worker, which computed for so many milliseconds. */
+  /** A row has its answer (failed images too: of them no network has a time). */
+  row(model: ServedModel, times: RowTimes): void
+  /** A batch came back from a worker, which computed for so many milliseconds, by all networks that were asked. */
   batch(
     model: ServedModel,
     batch: { readonly rows: number; readonly reason: BatchReason; readonly compute: number },

@@ -25,7 +25,7 @@ import type { BaselinePrediction, Prediction } from './types.ts'
 interface OpenModel {
   readonly spec: ModelSpec
   readonly network: Network
-  /** Opened at first use: a process that never compares loads no ONNX runtime. */
+  /** Opened at first use: a process that never asks it loads no ONNX runtime. */
   baseline: Promise<Baseline> | null
 }
 
@@ -68,28 +68,26 @@ export function createWorkerTasks(data: WorkerData): WorkerTasks {
     const slot = model.network.slot(message.slot)
     const decoded = await decodeRows(message, model.spec, slot.pixels, data.maxPixels)
     const rows = decoded.filter(({ error }) => error === null).length
-    if (rows === 0)
-      return { kind: 'rows', rows: decoded.map(row => failure(row)), compute: 0, baseline: null, layers: [] }
-
-    const start = performance.now()
-    const predictions = predict(slot, model.spec, rows, message.members)
-    const { layers: asked, members } = message
-    const layers =
-      asked.length === 0 ? [] : traceLayers(slot, layersOf(model.spec.plan), asked, rows, members)
-    const compute = performance.now() - start
-    const twins = message.networks === 'both' ? await askBaseline(model, slot.pixels, rows) : null
+    if (rows === 0) {
+      const failed = decoded.map(row => failure(row))
+      return { kind: 'rows', rows: failed, compute: null, baseline: null, layers: [] }
+    }
+    const { networks } = message
+    const discrete = networks === 'baseline' ? null : askDiscrete(slot, model.spec, rows, message)
+    const twins = networks === 'discrete' ? null : await askBaseline(model, slot.pixels, rows)
     let next = 0
     return {
       kind: 'rows',
       rows: decoded.map(row => {
         if (row.error !== null) return failure(row)
         const index = next++
-        const baseline = twins === null ? null : twins.predictions[index]
-        return { ok: true, decode: row.milliseconds, prediction: predictions[index], baseline }
+        const prediction = discrete?.predictions[index] ?? null
+        const baseline = twins?.predictions[index] ?? null
+        return { ok: true, decode: row.milliseconds, prediction, baseline }
       }),
-      compute,
-      baseline: twins === null ? null : twins.milliseconds,
-      layers,
+      compute: discrete?.milliseconds ?? null,
+      baseline: twins?.milliseconds ?? null,
+      layers: discrete?.layers ?? [],
     }
   }
 
@@ -166,6 +164,24 @@ async function decodeRow(
   }
 }
 
+/** What one network says of all rows, and the milliseconds that it took. */
+interface Answered<Row> {
+  readonly predictions: readonly Row[]
+  readonly milliseconds: number
+}
+
+function askDiscrete(
+  slot: NetworkSlot,
+  spec: ModelSpec,
+  rows: number,
+  { members, layers: asked }: RunMessage,
+): Answered<Prediction> & Pick<RowsReply, 'layers'> {
+  const start = performance.now()
+  const predictions = predict(slot, spec, rows, members)
+  const layers = asked.length === 0 ? [] : traceLayers(slot, layersOf(spec.plan), asked, rows, members)
+  return { predictions, milliseconds: performance.now() - start, layers }
+}
+
 function predict(slot: NetworkSlot, spec: ModelSpec, rows: number, members: number): readonly Prediction[] {
   const logits = slot.classify(slot.pixels, rows, members)
   const temperature = spec.temperature[members - 1]!
@@ -184,7 +200,7 @@ async function askBaseline(
   model: OpenModel,
   pixels: Uint8Array,
   rows: number,
-): Promise<{ readonly predictions: readonly BaselinePrediction[]; readonly milliseconds: number }> {
+): Promise<Answered<BaselinePrediction>> {
   const { baseline: file, input, plan } = model.spec
   // What fails once would fail again, the bytes being the same: the rejection is kept, too.
   model.baseline ??= openBaseline(new Uint8Array(file!), { input, classes: plan.classes })

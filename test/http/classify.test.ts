@@ -137,7 +137,7 @@ test('five classes are listed where the request does not say how many, the more 
       const answer = square(request)
       if (!answer.ok) return answer
       const probabilities = Float64Array.of(0.1, 0.2, 0.1, 0.1, 0.3, 0.1, 0.1)
-      return { ...answer, prediction: { ...answer.prediction, probabilities, index: 4 } }
+      return { ...answer, prediction: { ...answer.prediction!, probabilities, index: 4 } }
     },
   })
   const answer = await app.inject({ ...image, url: '/predict' })

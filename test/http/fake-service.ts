@@ -35,21 +35,28 @@ export const shapes: ServedModel = {
 /** What the test double answers for one row; throw to fail the request. */
 export type Answerer = (row: Row, request: PredictRequest) => RowAnswer | Promise<RowAnswer>
 
-/** `square` with 0.7, from two members that both say so; the baseline says `star`. */
+/** The discrete network says `square` with 0.7, by members that all say so; the baseline says `star`. */
 export function square(request: Pick<PredictRequest, 'members' | 'networks'>): RowAnswer {
-  const both = request.networks === 'both'
+  const asked = (network: 'discrete' | 'baseline') => [network, 'both'].includes(request.networks)
   return {
     ok: true,
-    prediction: {
-      logits: Float32Array.from({ length: request.members * 3 }, (_, index) => index / 2),
-      probabilities: Float64Array.of(0.1, 0.7, 0.2),
-      index: 1,
-      uncertainty: { entropy: 0.75, mutualInformation: 0.125, agreement: 1, members: request.members },
-    },
-    baseline: both
+    prediction: asked('discrete')
+      ? {
+          logits: Float32Array.from({ length: request.members * 3 }, (_, index) => index / 2),
+          probabilities: Float64Array.of(0.1, 0.7, 0.2),
+          index: 1,
+          uncertainty: { entropy: 0.75, mutualInformation: 0.125, agreement: 1, members: request.members },
+        }
+      : null,
+    baseline: asked('baseline')
       ? { logits: Float32Array.of(1, 2, 3), probabilities: Float64Array.of(0.25, 0.25, 0.5), index: 2 }
       : null,
-    times: { queue: 0.25, decode: 0.5, compute: 0.125, baseline: both ? 2 : null },
+    times: {
+      queue: 0.25,
+      decode: 0.5,
+      compute: asked('discrete') ? 0.125 : null,
+      baseline: asked('baseline') ? 2 : null,
+    },
   }
 }
 

@@ -62,7 +62,7 @@ test('a client that takes nothing of its answer is cut off', async t => {
       const answer = square(request)
       // More than the system keeps for a client.
       return answer.ok
-        ? { ...answer, prediction: { ...answer.prediction, logits: new Float32Array(2 ** 23) } }
+        ? { ...answer, prediction: { ...answer.prediction!, logits: new Float32Array(2 ** 23) } }
         : answer
     },
   })

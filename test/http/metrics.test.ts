@@ -102,6 +102,20 @@ test('rows are observed once a stage, a stage that did not happen not at all', a
   t.ok(lines.includes(`xnord_row_duration_seconds_count{${labels},stage="baseline"} 0`))
 })
 
+test('a row that the baseline alone has answered is a prediction, and has no time of the network', async t => {
+  const metrics = createMetrics()
+  metrics.observer.row(shapes, { queue: 0.2, decode: 3, compute: null, baseline: 0.04 })
+  const lines = await series(metrics)
+  for (const line of [
+    `xnord_row_duration_seconds_count{${labels},stage="compute"} 0`,
+    `xnord_row_duration_seconds_count{${labels},stage="baseline"} 1`,
+    `xnord_row_duration_seconds_sum{${labels},stage="baseline"} 0.00004`,
+    `xnord_predictions_total{${labels}} 1`,
+  ]) {
+    t.ok(lines.includes(line), line)
+  }
+})
+
 test('batches, rejections and broken rows are counted', async t => {
   const metrics = createMetrics()
   metrics.observer.batch(shapes, { rows: 3, reason: 'full', compute: 1 })

@@ -76,6 +76,17 @@ test('rows, batches and requests are summed a version, in nanoseconds', t => {
   t.end()
 })
 
+test('a row is counted once, whichever networks answered it, with what they took together', t => {
+  const statistics = new Statistics()
+  const observer = statistics.observe(silent)
+  observer.row(shapes, { ...times, compute: null, baseline: 4 })
+  observer.row(shapes, { ...times, baseline: 4 })
+  const [version] = statistics.of([shapes])
+  t.equal(version!.inference_count, 2)
+  t.equal(version!.inference_stats.compute_infer.ns, 8_500_000)
+  t.end()
+})
+
 test('a version that is loaded again goes on counting', t => {
   const statistics = new Statistics()
   const observer = statistics.observe(silent)

@@ -87,6 +87,16 @@ test('a request is one span at the collector, in the trace of its caller', async
   t.equal(body.toString('latin1').split('POST /predict').length - 1, 2, 'one span a request')
 })
 
+test('a span has the time of each network that was asked', async t => {
+  const posts = await collector(t)
+  const { app, tracing } = await traced(t)
+  await app.inject({ ...image, url: '/compare' })
+  await tracing.close()
+  for (const text of ['xnord.compute.milliseconds', 'xnord.baseline.milliseconds']) {
+    t.ok(posts[0]!.body.includes(text), text)
+  }
+})
+
 test('a request without a caller begins a trace, which the log names', async t => {
   const posts = await collector(t)
   const { app, tracing, lines } = await traced(t)

@@ -143,7 +143,7 @@ test('classification gives the highest values in the place of an output', async 
     answer: (_row, request) => {
       const answer = square(request)
       if (!answer.ok) return answer
-      const prediction = { ...answer.prediction, logits: Float32Array.of(1, 1, -2.5, 3, 0.5, 3) }
+      const prediction = { ...answer.prediction!, logits: Float32Array.of(1, 1, -2.5, 3, 0.5, 3) }
       return { ...answer, prediction }
     },
   })

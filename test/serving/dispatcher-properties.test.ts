@@ -1,13 +1,13 @@
 import fc from 'fast-check'
 import { test } from 'tap'
 import { XnordError } from '../../src/errors.ts'
-import { broken, dispatching, large, numbered, turn, workerLost } from './dispatching.ts'
+import { broken, dispatching, large, logits, numbered, turn, workerLost } from './dispatching.ts'
 import { loadTiny } from './tiny.ts'
 
 const request = fc.record({
   rows: fc.array(fc.constantFrom('pixels', 'large', 'broken'), { minLength: 1, maxLength: 6 }),
   members: fc.integer({ min: 1, max: 2 }),
-  networks: fc.constantFrom('discrete', 'both'),
+  networks: fc.constantFrom('discrete', 'baseline', 'both'),
   end: fc.constantFrom('none', 'none', 'abort', 'deadline'),
   fates: fc.array(fc.constantFrom('answer', 'answer', 'answer', 'lost', 'invalid', 'unknown'), {
     minLength: 1,
@@ -50,7 +50,7 @@ test('every request is answered or rejected exactly once, whatever happens to it
               for (const [row, answer] of answers.entries()) {
                 if (rows[row] === 'broken') right &&= !answer.ok
                 else if (answer.ok && rows[row] === 'pixels') {
-                  right &&= answer.prediction.logits[0] === number + row
+                  right &&= logits([answer])[0] === number + row
                 }
               }
             },

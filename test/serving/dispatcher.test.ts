@@ -55,6 +55,21 @@ test('the dispatcher', async t => {
     t.equal(dispatcher.queuedRows + dispatcher.inFlightRows, 0)
   })
 
+  await t.test(
+    'counts a row of the baseline alone as one, whatever number of members it comes with',
+    async t => {
+      const { pool, predict, dispatcher, occupied } = harness({ queueRows: 2 })
+      const finish = occupied()
+      const answers = [1, 2].map(number => predict([numbered(number)], { networks: 'baseline', members: 3 }))
+      t.equal(dispatcher.queuedRows, 2)
+      await t.rejects(predict([numbered(3)], { networks: 'baseline' }), { code: 'QUEUE_FULL' })
+      await finish()
+      t.equal(dispatcher.inFlightRows, 2)
+      pool.answer(1)
+      t.same((await Promise.all(answers)).map(logits), [[1], [2]])
+    },
+  )
+
   await t.test('looks at no row of a request that is too large, however hopeless they are', async t => {
     const { predict, observed } = harness({ queueRows: 4 })
     await t.rejects(predict([broken, broken, broken], { members: 2 }), {

@@ -17,7 +17,7 @@ import { recordingLog, recordingObserver } from './tiny.ts'
 
 export const rowBytes = 13 * 11 * 3
 
-/** A row that the pool below answers with its number as logit. */
+/** A row that the pool below answers with its number as logit, whichever network is asked. */
 export function numbered(number: number): Row {
   return { kind: 'pixels', bytes: new Uint8Array(rowBytes).fill(number & 255).fill(number >> 8, 0, 1) }
 }
@@ -59,23 +59,22 @@ export class HandPool {
 }
 
 export function answersTo({ bytes, rows, networks }: RunMessage): RowsReply {
-  const both = networks === 'both'
   return {
     kind: 'rows',
     rows: rows.map(({ offset }) => {
       const [high, low] = new Uint8Array(bytes, offset, 2)
       const logits = Float32Array.of(high * 256 + low)
       const uncertainty = { entropy: 0, mutualInformation: 0, agreement: 1, members: 1 }
-      const twin = { logits, probabilities: Float64Array.of(1), index: 0 }
+      const said = { logits, probabilities: Float64Array.of(1), index: 0 }
       return {
         ok: true,
         decode: 0.5,
-        prediction: { logits, probabilities: Float64Array.of(1), index: 0, uncertainty },
-        baseline: both ? twin : null,
+        prediction: networks === 'baseline' ? null : { ...said, uncertainty },
+        baseline: networks === 'discrete' ? null : said,
       }
     }),
-    compute: 8,
-    baseline: both ? 4 : null,
+    compute: networks === 'baseline' ? null : 8,
+    baseline: networks === 'discrete' ? null : 4,
     layers: [],
   }
 }
@@ -83,7 +82,9 @@ export function answersTo({ bytes, rows, networks }: RunMessage): RowsReply {
 export const turn = () => new Promise(setImmediate)
 
 export function logits(answers: readonly RowAnswer[]): readonly (number | string)[] {
-  return answers.map(answer => (answer.ok ? answer.prediction.logits[0] : answer.error.code))
+  return answers.map(answer =>
+    answer.ok ? (answer.prediction ?? answer.baseline)!.logits[0] : answer.error.code,
+  )
 }
 
 export function range(from: number, to: number): readonly number[] {

@@ -70,25 +70,28 @@ test('a batch and its rows', async t => {
     t.same((await Promise.all([first, ...others])).map(logits), [[1], [2, 3], [4]])
   })
 
-  await t.test('mixes neither numbers of members nor rows with and without baseline', async t => {
+  await t.test('mixes neither numbers of members nor rows that other networks answer', async t => {
     const { pool, predict } = harness()
     const answers = [
       predict([numbered(1)]),
       predict([numbered(2)], { members: 2 }),
       predict([numbered(3)], { networks: 'both' }),
       predict([numbered(4)], { members: 2 }),
+      predict([numbered(5)], { networks: 'baseline' }),
+      predict([numbered(6)], { networks: 'baseline', members: 2 }),
     ]
-    for (let batch = 0; batch < 3; batch++) {
+    for (let batch = 0; batch < 4; batch++) {
       pool.answer(batch)
       await turn()
     }
-    await Promise.all(answers)
+    t.same((await Promise.all(answers)).map(logits), [[1], [2], [3], [4], [5], [6]])
     t.same(
       pool.runs.map(({ message: { members, networks, rows } }) => [members, networks, rows.length]),
       [
         [1, 'discrete', 1],
         [2, 'discrete', 2],
         [1, 'both', 1],
+        [0, 'baseline', 2],
       ],
     )
   })
@@ -107,6 +110,32 @@ test('a batch and its rows', async t => {
       t.ok(answer.times.decode >= 0.5)
     }
     await blocked
+  })
+
+  await t.test('gives no time for a network that was not asked', async t => {
+    const { pool, predict, observed } = harness()
+    const answers = [predict([numbered(1)]), predict([numbered(2)], { networks: 'baseline' })]
+    pool.answer(0)
+    await turn()
+    pool.answer(1)
+    await Promise.all(answers)
+    t.match(observed.rows, [
+      { compute: 8, baseline: null },
+      { compute: null, baseline: 4 },
+    ])
+  })
+
+  await t.test('tells of a batch how long all networks computed for it', async t => {
+    const { pool, predict, observed } = harness()
+    const answers = (['discrete', 'baseline', 'both'] as const).map((networks, number) =>
+      predict([numbered(number)], { networks }),
+    )
+    for (let batch = 0; batch < 3; batch++) {
+      pool.answer(batch)
+      await turn()
+    }
+    await Promise.all(answers)
+    t.same(observed.computed, [8, 4, 12])
   })
 
   await t.test('leaves the bytes of a row alone, slices of a shared slab too', async t => {

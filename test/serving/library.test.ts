@@ -30,7 +30,7 @@ function ask(service: Service, model: ServedModel, row: Row = tinyRows[4]): Prom
 
 function logits([answer]: readonly RowAnswer[]): readonly number[] {
   if (!answer.ok) throw new Error(answer.error.detail)
-  return [...answer.prediction.logits]
+  return [...answer.prediction!.logits]
 }
 
 /** Clients that ask as fast as they are answered, until they are stopped. */

@@ -9,7 +9,7 @@ import { backend, loadTiny, recordingLog, recordingObserver, tinyLogits, tinyRow
 function logits(answers: readonly RowAnswer[]): readonly (readonly number[])[] {
   return answers.map(answer => {
     if (!answer.ok) throw new Error(answer.error.detail)
-    return [...answer.prediction.logits]
+    return [...answer.prediction!.logits]
   })
 }
 

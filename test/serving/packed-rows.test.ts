@@ -7,31 +7,36 @@ const number = fc.double({ noNaN: true })
 const record = <T>(model: { [K in keyof T]: fc.Arbitrary<T[K]> }) =>
   fc.record(model, { noNullPrototype: true })
 
-/** Rows as one batch has them: of one number of members and classes, with a baseline or without. */
+/** Rows as one batch has them: of one number of members and classes, and answered by the same networks. */
 const replies = record({
   members: fc.integer({ min: 1, max: 3 }),
   classes: fc.integer({ min: 1, max: 4 }),
-  withBaseline: fc.boolean(),
-}).chain(({ members, classes, withBaseline }) => {
+  networks: fc.constantFrom('discrete', 'baseline', 'both'),
+}).chain(({ members, classes, networks }) => {
+  const only = <T>(asked: boolean, value: fc.Arbitrary<T>) => (asked ? value : fc.constant(null))
   const floats = (length: number) => fc.float32Array({ minLength: length, maxLength: length, noNaN: true })
   const doubles = (length: number) => fc.float64Array({ minLength: length, maxLength: length, noNaN: true })
   const answered: fc.Arbitrary<RowReply> = record({
     ok: fc.constant(true as const),
     decode: number,
-    prediction: record({
-      logits: floats(members * classes),
-      probabilities: doubles(classes),
-      index: fc.nat(classes - 1),
-      uncertainty: record({
-        entropy: number,
-        mutualInformation: number,
-        agreement: number,
-        members: fc.constant(members),
+    prediction: only(
+      networks !== 'baseline',
+      record({
+        logits: floats(members * classes),
+        probabilities: doubles(classes),
+        index: fc.nat(classes - 1),
+        uncertainty: record({
+          entropy: number,
+          mutualInformation: number,
+          agreement: number,
+          members: fc.constant(members),
+        }),
       }),
-    }),
-    baseline: withBaseline
-      ? record({ logits: floats(classes), probabilities: doubles(classes), index: fc.nat(classes - 1) })
-      : fc.constant(null),
+    ),
+    baseline: only(
+      networks !== 'discrete',
+      record({ logits: floats(classes), probabilities: doubles(classes), index: fc.nat(classes - 1) }),
+    ),
   })
   const failed: fc.Arbitrary<RowReply> = record({
     ok: fc.constant(false as const),
@@ -41,8 +46,8 @@ const replies = record({
   return record({
     kind: fc.constant('rows' as const),
     rows: fc.array(fc.oneof(answered, failed), { minLength: 1, maxLength: 6 }),
-    compute: number,
-    baseline: withBaseline ? number : fc.constant(null),
+    compute: only(networks !== 'baseline', number),
+    baseline: only(networks !== 'discrete', number),
     layers: fc.array(fc.uint8Array()),
   })
 })

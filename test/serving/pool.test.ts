@@ -44,7 +44,7 @@ async function openEverywhere(pool: WorkerPool, model: ModelSpec): Promise<void>
 function logitsOf(reply: { readonly kind: string }): readonly number[] {
   const [row] = (reply as RowsReply).rows
   if (!row.ok) throw new Error(row.error.detail)
-  return [...row.prediction.logits]
+  return [...row.prediction!.logits]
 }
 
 test('two workers', async t => {

@@ -42,7 +42,7 @@ function options(models: string, change: Partial<ServiceOptions> = {}) {
 }
 
 function logits(answers: readonly RowAnswer[]): readonly (readonly number[] | string)[] {
-  return answers.map(answer => (answer.ok ? [...answer.prediction.logits] : answer.error.code))
+  return answers.map(answer => (answer.ok ? [...answer.prediction!.logits] : answer.error.code))
 }
 
 const flipped = Uint8Array.from(tinyFile)
@@ -186,9 +186,19 @@ test('a service with two workers', async t => {
     const answers = await predict(tinyRows.slice(0, 4), { networks: 'both', members: 2 })
     for (const [row, answer] of answers.entries()) {
       if (!answer.ok) throw new Error(answer.error.detail)
-      t.same([...answer.prediction.logits], tinyLogits(row, 2))
+      t.same([...answer.prediction!.logits], tinyLogits(row, 2))
       t.same([...(answer.baseline?.logits ?? [])], [0, tinyRows[row].bytes[0] - 128, 2.5, 0, 0])
       t.type(answer.times.baseline, 'number')
+    }
+  })
+
+  await t.test('asks the baseline alone, for which no number of members is too high', async t => {
+    const answers = await predict(tinyRows.slice(0, 4), { networks: 'baseline', members: 4 })
+    for (const [row, answer] of answers.entries()) {
+      if (!answer.ok) throw new Error(answer.error.detail)
+      t.equal(answer.prediction, null)
+      t.same([...(answer.baseline?.logits ?? [])], [0, tinyRows[row].bytes[0] - 128, 2.5, 0, 0])
+      t.match(answer.times, { compute: null, baseline: Number })
     }
   })
 
@@ -221,7 +231,9 @@ test('a service with two workers', async t => {
       await t.rejects(predict([tinyRows[0]], { members }), { code: 'MEMBERS_OUT_OF_RANGE' }, `${members}`)
     }
     const plain = service.find('plain', 7)
-    await t.rejects(predict([tinyRows[0]], { model: plain, networks: 'both' }), { code: 'BASELINE_ABSENT' })
+    for (const networks of ['baseline', 'both'] as const) {
+      await t.rejects(predict([tinyRows[0]], { model: plain, networks }), { code: 'BASELINE_ABSENT' })
+    }
     await t.rejects(predict([tinyRows[0]], { model: { ...model } }), { code: 'MODEL_UNKNOWN' })
     t.throws(() => service.find(), { code: 'MODEL_AMBIGUOUS', message: /plain, tiny/ })
     t.throws(() => service.find('tiny', 2), { code: 'VERSION_UNKNOWN' })

@@ -104,6 +104,8 @@ export function recordingLog(): { readonly log: Log; readonly lines: readonly Lo
 export interface Observed {
   readonly rows: Parameters<Observer['row']>[1][]
   readonly batches: { readonly rows: number; readonly reason: BatchReason }[]
+  /** Milliseconds that each batch was computed. */
+  readonly computed: number[]
   readonly rejected: [RejectionReason, number][]
   readonly failed: ErrorCode[]
   readonly workersLost: WorkerLossCause[]
@@ -116,6 +118,7 @@ export function recordingObserver(): { readonly observer: Observer; readonly obs
   const observed: Observed = {
     rows: [],
     batches: [],
+    computed: [],
     rejected: [],
     failed: [],
     workersLost: [],
@@ -124,7 +127,10 @@ export function recordingObserver(): { readonly observer: Observer; readonly obs
   }
   const observer: Observer = {
     row: (_, times) => void observed.rows.push(times),
-    batch: (_, { rows, reason }) => void observed.batches.push({ rows, reason }),
+    batch: (_, { rows, reason, compute }) => {
+      observed.batches.push({ rows, reason })
+      observed.computed.push(compute)
+    },
     rejected: (_, reason, rows) => void observed.rejected.push([reason, rows]),
     failed: (_, code) => void observed.failed.push(code),
     workerLost: cause => void observed.workersLost.push(cause),

@@ -55,7 +55,7 @@ async function logitsOf(
   run: RunMessage,
 ): Promise<readonly (readonly number[] | ErrorCode)[]> {
   const { rows } = await rowsOf(tasks, run)
-  return rows.map(row => (row.ok ? [...row.prediction.logits] : row.error.code))
+  return rows.map(row => (row.ok ? [...row.prediction!.logits] : row.error.code))
 }
 
 test('rows of pixels get the logits of the reference, member by member', async t => {
@@ -95,7 +95,7 @@ test('a broken image fails alone, and the rows behind it move up without a gap',
 test('a batch of broken images computes nothing', async t => {
   const { tasks, model } = await opened(t.testdir({}))
   const reply = await rowsOf(tasks, message(model, [file(digit.subarray(0, 60))], { networks: 'both' }))
-  t.match(reply, { rows: [{ ok: false, error: { code: 'IMAGE_MALFORMED' } }], compute: 0, baseline: null })
+  t.match(reply, { rows: [{ ok: false, error: { code: 'IMAGE_MALFORMED' } }], compute: null, baseline: null })
 })
 
 test('every layer gives what the reference computes, for each row and member', async t => {
@@ -162,7 +162,7 @@ test('probabilities are the mean over the members, softened by the temperature f
       const sum = powers.reduce((total, power) => total + power)
       for (const [index, power] of powers.entries()) expected[index] += power / sum / members
     }
-    const { probabilities, index, uncertainty } = row.prediction
+    const { probabilities, index, uncertainty } = row.prediction!
     for (const [label, probability] of probabilities.entries()) {
       t.ok(Math.abs(probability - expected[label]) < 1e-12, `${probability} is ${expected[label]}`)
     }
@@ -187,6 +187,28 @@ test('the baseline answers the same rows beside the network', async t => {
   t.equal(first.baseline.index, tinyRows[3].bytes[0] - 128 > 2.5 ? 1 : 2)
   const sum = first.baseline.probabilities.reduce((total, probability) => total + probability)
   t.ok(Math.abs(sum - 1) < 1e-12)
+  await tasks.release({ model: model.spec.id })
+})
+
+test('the baseline alone answers without the network: of the arena only the pixels of the slot change', async t => {
+  const { tasks, model } = await opened(t.testdir({}))
+  const { plan, memory } = model.spec
+  const arena = new Uint8Array(memory.buffer)
+  const expected = arena.slice()
+  expected.set(Buffer.concat([tinyRows[3].bytes, tinyRows[7].bytes]), plan.slotsAddress + plan.pixelsOffset)
+  const rows = [tinyRows[3], file(new Uint8Array([0])), tinyRows[7]]
+  const reply = await rowsOf(tasks, message(model, rows, { members: 0, networks: 'baseline' }))
+  t.equal(Buffer.compare(arena, expected), 0)
+  t.equal(reply.compute, null)
+  t.type(reply.baseline, 'number')
+  t.same(
+    reply.rows.map(row => (row.ok ? [row.prediction, ...row.baseline!.logits] : row.error.code)),
+    [
+      [null, 0, tinyRows[3].bytes[0] - 128, 2.5, 0, 0],
+      'IMAGE_FORMAT_UNKNOWN',
+      [null, 0, tinyRows[7].bytes[0] - 128, 2.5, 0, 0],
+    ],
+  )
   await tasks.release({ model: model.spec.id })
 })
 

@@ -169,6 +169,7 @@ function patienceOf({ parameters }: InferRequest): number {
 
 /** A tensor has no place for the error of one row: the first one fails the request. */
 function requireAnswer(answer: RowAnswer, row: number): Answered {
-  if (answer.ok) return answer
+  // The discrete network was asked.
+  if (answer.ok) return answer as Answered
   throw new XnordError(answer.error.code, `image[${row}]: ${answer.error.detail}`)
 }

@@ -1,10 +1,10 @@
 import { XnordError } from '../../errors.ts'
-import type { Layer, RowAnswer, ServedModel } from '../../serving/types.ts'
+import type { Layer, Prediction, RowAnswer, ServedModel } from '../../serving/types.ts'
 import type { InferRequest } from '../schemas/v2.ts'
 import { layerMetadata, type OutputForm } from './layers.ts'
 
-/** A row that has its answer. */
-export type Answered = Extract<RowAnswer, { readonly ok: true }>
+/** A row that has its answer by the discrete network. */
+export type Answered = Extract<RowAnswer, { readonly ok: true }> & { readonly prediction: Prediction }
 
 /** What stands in a tensor: numbers for FP32, texts for BYTES. */
 export type Values = Float32Array | readonly string[]
