@@ -1,6 +1,6 @@
 import { asXnordError, XnordError } from '../errors.ts'
 import type { Holders } from './holders.ts'
-import type { RowBytes, RowReply, RowsReply, RunMessage } from './messages.ts'
+import type { RowReply, RowsReply, RunMessage } from './messages.ts'
 import type { LoadedModel } from './model.ts'
 import type { WorkerPool } from './pool.ts'
 import type { Batch, FairQueue, Flow, Lane } from './queue.ts'
@@ -250,17 +250,15 @@ export class Execution {
 }
 
 /** All rows' bytes behind one another. */
-function pack(rows: readonly PendingRow[]): {
-  readonly bytes: ArrayBuffer
-  readonly rows: readonly RowBytes[]
-} {
+function pack(rows: readonly PendingRow[]): Pick<RunMessage, 'bytes' | 'rows'> {
   const bytes = new Uint8Array(rows.reduce((sum, { row }) => sum + row.bytes.length, 0))
   let offset = 0
-  const packed = rows.map(({ row: { kind, bytes: own } }) => {
-    bytes.set(own, offset)
-    const place = { kind, offset, length: own.length }
-    offset += own.length
-    return place
-  })
-  return { bytes: bytes.buffer, rows: packed }
+  for (const { row } of rows) {
+    bytes.set(row.bytes, offset)
+    offset += row.bytes.length
+  }
+  return {
+    bytes: bytes.buffer,
+    rows: rows.map(({ row }) => (row.kind === 'file' ? -row.bytes.length : row.bytes.length)),
+  }
 }

@@ -10,7 +10,6 @@ import { layersOf, traceLayers } from './layers.ts'
 import type {
   Failed,
   ModelSpec,
-  RowBytes,
   RowReply,
   RowsReply,
   RunMessage,
@@ -127,40 +126,39 @@ async function decodeRows(
 ): Promise<readonly DecodedRow[]> {
   const { rowBytes } = spec.plan
   const decoded: DecodedRow[] = []
+  let offset = 0
   let good = 0
-  for (const row of rows) {
-    const start = performance.now()
-    // One after the other: a worker is one core's worth of work.
-    const error = await decodeRow(
-      row,
-      new Uint8Array(bytes, row.offset, row.length),
-      pixels.subarray(good * rowBytes, (good + 1) * rowBytes),
-      spec,
-      maxPixels,
-    )
-    if (error === null) good++
-    decoded.push({ milliseconds: performance.now() - start, error })
+  for (const length of rows) {
+    const own = new Uint8Array(bytes, offset, Math.abs(length))
+    offset += own.length
+    let row = asTheyAre
+    if (length < 0) {
+      const out = pixels.subarray(good * rowBytes, (good + 1) * rowBytes)
+      // One after the other: a worker is one core's worth of work.
+      row = await decodeFile(own, out, spec, maxPixels)
+    } else pixels.set(own, good * rowBytes)
+    if (row.error === null) good++
+    decoded.push(row)
   }
   return decoded
 }
 
-async function decodeRow(
-  row: RowBytes,
+/** Of rows of pixels. */
+const asTheyAre: DecodedRow = { milliseconds: 0, error: null }
+
+async function decodeFile(
   bytes: Uint8Array,
   out: Uint8Array,
   spec: ModelSpec,
   maxPixels: number,
-): Promise<XnordError | null> {
-  if (row.kind === 'pixels') {
-    out.set(bytes)
-    return null
-  }
+): Promise<DecodedRow> {
+  const start = performance.now()
   try {
     await decodeImage(bytes, spec.input, maxPixels, out)
-    return null
+    return { milliseconds: performance.now() - start, error: null }
   } catch (thrown) {
     // A bug that one image finds is no reason to fail the others.
-    return asXnordError(thrown)
+    return { milliseconds: performance.now() - start, error: asXnordError(thrown) }
   }
 }
 

@@ -10,8 +10,10 @@ const tasks = createWorkerTasks(workerData as WorkerData)
 export const { open, decode, release } = tasks
 
 export function run(message: RunMessage): ReturnType<typeof tasks.run> {
-  for (const { offset, length } of message.rows) {
-    const bytes = new Uint8Array(message.bytes, offset, length)
+  let offset = 0
+  for (const row of message.rows) {
+    const bytes = new Uint8Array(message.bytes, offset, Math.abs(row))
+    offset += bytes.length
     const [death, lastThread] = bytes.subarray(mark.length)
     if (mark.every((byte, index) => bytes[index] === byte) && threadId <= lastThread)
       return die(deaths[death])

@@ -23,18 +23,15 @@ function message(model: LoadedModel, row: number, slot: number, members = 1): Ru
     networks: 'discrete',
     layers: [],
     bytes: Uint8Array.from(bytes).buffer,
-    rows: [{ kind: 'pixels', offset: 0, length: bytes.length }],
+    rows: [bytes.length],
   }
 }
 
 /** Enough decoding to keep a worker for some time. */
 function longMessage(model: LoadedModel, slot: number): RunMessage {
-  const rows = Array.from({ length: model.served.maxRows }, () => ({
-    kind: 'file' as const,
-    offset: 0,
-    length: digit.length,
-  }))
-  return { ...message(model, 0, slot), bytes: Uint8Array.from(digit).buffer, rows }
+  const { maxRows } = model.served
+  const bytes = Uint8Array.from(Buffer.concat(new Array<Uint8Array>(maxRows).fill(digit))).buffer
+  return { ...message(model, 0, slot), bytes, rows: new Array<number>(maxRows).fill(-digit.length) }
 }
 
 async function openEverywhere(pool: WorkerPool, model: ModelSpec): Promise<void> {

@@ -27,7 +27,6 @@ async function opened(folder: string): Promise<{ tasks: WorkerTasks; model: Load
 
 function message(model: LoadedModel, rows: readonly Row[], change: Partial<RunMessage> = {}): RunMessage {
   const bytes = Buffer.concat(rows.map(row => row.bytes))
-  let offset = 0
   return {
     model: model.spec.id,
     spec: null,
@@ -36,10 +35,7 @@ function message(model: LoadedModel, rows: readonly Row[], change: Partial<RunMe
     networks: 'discrete',
     layers: [],
     bytes: Uint8Array.from(bytes).buffer,
-    rows: rows.map(({ kind, bytes: { length } }) => {
-      offset += length
-      return { kind, offset: offset - length, length }
-    }),
+    rows: rows.map(({ kind, bytes: { length } }) => (kind === 'file' ? -length : length)),
     ...change,
   }
 }
@@ -260,7 +256,7 @@ test('a bug comes back as data, too, with the place where it happened', async t 
   const hole = message(model, [file(digit)])
   const detached = {
     ...hole,
-    rows: [{ kind: 'file' as const, offset: hole.bytes.byteLength + 1, length: 1 }],
+    rows: [-hole.bytes.byteLength - 1],
   }
   t.match(await tasks.run(detached), { kind: 'failed', error: { code: 'INTERNAL' } })
 })
