@@ -32,6 +32,11 @@ export interface Prediction extends Classification {
   readonly uncertainty: Uncertainty
 }
 
+/** An image that the discrete network's float twin has classified. */
+export interface BaselinePrediction extends Classification {
+  readonly name: string | null
+}
+
 /** An image that the discrete network and its float twin have classified. */
 export interface Comparison {
   readonly name: string | null
@@ -52,9 +57,15 @@ export interface Answer<Row> {
   readonly version: number
   /** SHA-256 of the model file: the identity of what answered. */
   readonly digest: string
-  /** Whose kernels computed. */
+  /** Whose kernels run the discrete network. */
   readonly backend: string
   readonly predictions: readonly (Row | RowError)[]
+}
+
+/** What `predict` gives, by the network that was asked. */
+export interface PredictAnswers {
+  readonly discrete: Answer<Prediction>
+  readonly baseline: Answer<BaselinePrediction> & { readonly network: 'baseline' }
 }
 
 export interface ModelVersion {
@@ -73,7 +84,7 @@ export interface ModelVersion {
   readonly members: number
   /** How many answer where a request does not say. */
   readonly defaultMembers: number
-  /** Whether it has a float twin, which `compare` asks. */
+  /** Whether it has a float twin: for `compare`, and for `predict` with `network: 'baseline'`. */
   readonly baseline: boolean
   /** Sizes of its files. */
   readonly bytes: { readonly model: number; readonly baseline: number | null }

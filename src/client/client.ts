@@ -1,5 +1,5 @@
 /** A client of xnord's HTTP interface for Node and browsers: fetch, and nothing else. docs/client.md shows it. */
-import type { Answer, Comparison, Model, Prediction, RepositoryEntry } from './answers.ts'
+import type { Answer, Comparison, Model, PredictAnswers, RepositoryEntry } from './answers.ts'
 import { RequestError } from './error.ts'
 import { type Call, type ClientOptions, createExchange, readJson, unreadable } from './exchange.ts'
 import {
@@ -13,11 +13,13 @@ import {
 
 export type {
   Answer,
+  BaselinePrediction,
   ClassEntry,
   Classification,
   Comparison,
   Model,
   ModelVersion,
+  PredictAnswers,
   Prediction,
   RepositoryEntry,
   RowError,
@@ -48,17 +50,22 @@ export interface CallOptions {
   readonly signal?: AbortSignal
 }
 
-export interface PredictOptions extends CallOptions {
+export interface CompareOptions extends CallOptions {
   /** Without it the only model, else the server's default one. */
   readonly model?: string
   /** Without it the highest. */
   readonly version?: number
   /** How many of the most probable classes are listed; without it 5, or all where there are fewer. */
   readonly top?: number
-  /** How many members answer; without it as many as the model states. */
+  /** How many members of the discrete network answer; without it as many as the model states. */
   readonly members?: number
   /** Milliseconds from the receipt of the request after which nobody waits for the answer. */
   readonly deadline?: number
+}
+
+export interface PredictOptions<Network extends keyof PredictAnswers = 'discrete'> extends CompareOptions {
+  /** Who answers; without it the discrete network. Its float twin, `baseline`, takes no `members`. */
+  readonly network?: Network
 }
 
 export interface IndexOptions extends CallOptions {
@@ -71,10 +78,13 @@ export interface IndexOptions extends CallOptions {
  * where that was aborted.
  */
 export interface Client {
-  /** Classifies images by the discrete network. */
-  predict(images: Images, options?: PredictOptions): Promise<Answer<Prediction>>
+  /** Classifies images by the discrete network, or by its float twin. */
+  predict<Network extends keyof PredictAnswers = 'discrete'>(
+    images: Images,
+    options?: PredictOptions<Network>,
+  ): Promise<PredictAnswers[Network]>
   /** Classifies images by the discrete network and by its float twin, side by side. */
-  compare(images: Images, options?: PredictOptions): Promise<Answer<Comparison>>
+  compare(images: Images, options?: CompareOptions): Promise<Answer<Comparison>>
   /** The models that are served. */
   models(options?: CallOptions): Promise<readonly Model[]>
   model(name: string, options?: CallOptions): Promise<Model>
@@ -146,12 +156,12 @@ const unwell: ReadonlySet<number | null> = new Set([null, 503])
 function classify(
   path: 'predict' | 'compare',
   images: Images,
-  { model, version, top, members, deadline, signal }: PredictOptions,
+  { model, version, top, members, deadline, network, signal }: PredictOptions<keyof PredictAnswers>,
 ): Call {
   const call = {
     method: 'POST',
     path: [path],
-    query: { model, version, top, members, deadline },
+    query: { model, version, top, members, deadline, network },
     signal,
   } as const
   if ('pixels' in images) {

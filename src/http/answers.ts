@@ -17,7 +17,7 @@ export interface RowError {
   readonly error: { readonly code: string; readonly title: string; readonly detail: string }
 }
 
-/** How an answered row is written: by `/predict`, or by `/compare`. */
+/** How an answered row is written: by `/predict`, of either network, or by `/compare`. */
 export type RowWriter = (answer: Extract<RowAnswer, { ok: true }>, model: ServedModel, top: number) => object
 
 export const writePrediction: RowWriter = (
@@ -29,10 +29,13 @@ export const writePrediction: RowWriter = (
   uncertainty: prediction!.uncertainty,
 })
 
+export const writeBaseline: RowWriter = ({ baseline }, model, top): Classification =>
+  classify(baseline!, model.labels, top)
+
 /** Both networks' answers; milliseconds are the batch's, divided by its rows. */
 export const writeComparison: RowWriter = (answer, model, top) => ({
   discrete: { ...writePrediction(answer, model, top), milliseconds: answer.times.compute },
-  baseline: { ...classify(answer.baseline!, model.labels, top), milliseconds: answer.times.baseline },
+  baseline: { ...writeBaseline(answer, model, top), milliseconds: answer.times.baseline },
 })
 
 export function writeError(name: string | null, { code, detail }: ErrorData): RowError {

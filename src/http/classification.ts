@@ -14,7 +14,7 @@ import { readUploads, type Upload } from './uploads.ts'
 
 const defaultTop = 5
 
-/** What one route asks of serving, and how it writes an answered row. */
+/** What a request asks of serving, and how its answered rows are written. */
 export interface Variant {
   readonly networks: Networks
   readonly write: RowWriter
@@ -31,6 +31,7 @@ export async function answerRows(
 ): Promise<FastifyReply> {
   const { service, metrics } = context
   const { query } = request
+  const { networks, write } = variant
   function find(): ServedModel {
     request.model = service.find(query.model, query.version)
     return request.model
@@ -46,7 +47,7 @@ export async function answerRows(
   const answers = await ask(service, uploads, {
     model,
     members: query.members ?? model.defaultMembers,
-    networks: variant.networks,
+    networks,
     signal,
     ...(deadline !== undefined && { deadline }),
   })
@@ -56,7 +57,7 @@ export async function answerRows(
   const started = performance.now()
   const predictions = answers.map((answer, row) => {
     const { name } = uploads[row]!
-    if (answer.ok) return { name, ...variant.write(answer, model, top) }
+    if (answer.ok) return { name, ...write(answer, model, top) }
     return writeError(name, forCaller(answer.error, request))
   })
   const failure = commonFailure(answers)
@@ -65,7 +66,8 @@ export async function answerRows(
     return sendError(error, request, reply, problemStyle, { predictions })
   }
   const { name, version, digest, backend } = model
-  const body = JSON.stringify({ model: name, version, digest, backend, predictions })
+  const network = networks === 'baseline' ? { network: networks } : {}
+  const body = JSON.stringify({ model: name, version, digest, backend, ...network, predictions })
   request.encoding = performance.now() - started
   countComparisons(answers, model, metrics)
   return reply.header('server-timing', serverTiming(request.stages!)).type('application/json').send(body)

@@ -53,6 +53,7 @@ function describe({ instancePath, keyword, params, message }: FastifySchemaValid
   const where = instancePath.slice(1).replaceAll('/', '.')
   if (keyword === 'additionalProperties')
     return `There is no parameter ${JSON.stringify(params.additionalProperty)}.`
+  if (keyword === 'enum') return `${where} must be one of ${(params.allowedValues as unknown[]).join(', ')}.`
   if (where === '') return `The request ${message ?? 'is not valid'}.`
   return `${where} ${message ?? 'is not valid'}.`
 }

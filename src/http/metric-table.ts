@@ -29,7 +29,7 @@ export const metricTable = {
   },
   row_duration_seconds: {
     type: 'histogram',
-    help: 'One observation a row: "queue" is its wait, "decode" its own decoding, "compute" and "baseline" are those of its batch divided by the rows of the batch.',
+    help: 'One observation a row: "queue" is its wait, "decode" its own decoding, "compute", of the discrete network, and "baseline", where they were asked, are those of its batch divided by the rows of the batch.',
     labels: [...model, 'stage'],
     buckets: durations,
   },

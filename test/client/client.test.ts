@@ -73,6 +73,25 @@ test('options reach the server', async t => {
   await t.rejects(client.predict(bytes('it'), { version: 3 }), { code: 'VERSION_UNKNOWN' })
 })
 
+test('the float twin is asked alone', async t => {
+  const { client, requests } = await clientOfApp(t)
+  const { network, predictions } = await client.predict(bytes('it'), { network: 'baseline', top: 1 })
+  t.equal(network, 'baseline')
+  t.same(predictions, [
+    {
+      name: 'blob',
+      label: 'star',
+      index: 2,
+      probability: 0.5,
+      top: [{ label: 'star', index: 2, probability: 0.5 }],
+    },
+  ])
+  t.equal(requests[0]!.networks, 'baseline')
+  await t.rejects(client.predict(bytes('it'), { network: 'baseline', members: 1 }), {
+    code: 'PARAMETER_INVALID',
+  })
+})
+
 test('both networks are compared', async t => {
   const { client } = await clientOfApp(t)
   const { predictions } = await client.compare(new File(['it'], 'it.png'))

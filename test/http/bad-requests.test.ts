@@ -45,6 +45,33 @@ const cases: Readonly<Record<string, Case>> = {
     status: 400,
     code: 'PARAMETER_INVALID',
   },
+  'a network that does not exist': {
+    request: { ...image, url: '/predict?network=float' },
+    status: 400,
+    code: 'PARAMETER_INVALID',
+  },
+  'members of the baseline, which has none': {
+    request: { ...image, url: '/predict?network=baseline&members=1' },
+    status: 400,
+    code: 'PARAMETER_INVALID',
+  },
+  'one network where both are compared': {
+    request: { ...image, url: '/compare?network=baseline' },
+    status: 400,
+    code: 'PARAMETER_INVALID',
+  },
+  'the baseline of a model that has none': {
+    request: { ...image, url: '/predict?network=baseline' },
+    status: 404,
+    code: 'BASELINE_ABSENT',
+    options: { models: [{ ...shapes, hasBaseline: false }] },
+  },
+  'a comparison by a model that has no baseline': {
+    request: { ...image, url: '/compare' },
+    status: 404,
+    code: 'BASELINE_ABSENT',
+    options: { models: [{ ...shapes, hasBaseline: false }] },
+  },
   'an unknown model': {
     request: { ...image, url: '/predict?model=mnist' },
     status: 404,
@@ -176,6 +203,12 @@ test('bad requests are refused before serving is asked, and leave nothing held',
       t.equal(await metric(app, 'xnord_held_bytes'), 0)
     })
   }
+})
+
+test('where only some values are taken, they are named', async t => {
+  const { app } = await testApp(t)
+  const answer = await app.inject({ ...image, url: '/predict?network=float' })
+  t.equal(answer.json().detail, 'network must be one of discrete, baseline.')
 })
 
 test('an integer of a query has one form', async t => {

@@ -147,6 +147,49 @@ test('five classes are listed where the request does not say how many, the more 
   )
 })
 
+test('/predict is answered by the baseline alone where it is asked to be', async t => {
+  const { app, requests } = await testApp(t)
+  const two = multipart([
+    { filename: 'a.png', content: 'one' },
+    { filename: 'b.png', content: 'two' },
+  ])
+  const answer = await app.inject({ ...two, url: '/predict?network=baseline&top=1' })
+  t.equal(answer.statusCode, 200)
+  const star = {
+    label: 'star',
+    index: 2,
+    probability: 0.5,
+    top: [{ label: 'star', index: 2, probability: 0.5 }],
+  }
+  t.strictSame(answer.json(), {
+    model: 'shapes',
+    version: 2,
+    digest: 'd'.repeat(64),
+    backend: 'wasm',
+    network: 'baseline',
+    predictions: [
+      { name: 'a.png', ...star },
+      { name: 'b.png', ...star },
+    ],
+  })
+  t.equal(requests[0]!.networks, 'baseline')
+  t.equal(answer.headers['server-timing'], 'queue;dur=0.250, decode;dur=0.500, baseline;dur=2.000')
+  for (const outcome of ['same', 'different']) {
+    const compared = `xnord_compared_rows_total{model="shapes",version="2",outcome="${outcome}"}`
+    t.equal(await metric(app, compared), 0)
+  }
+})
+
+test('/predict?network=discrete is /predict', async t => {
+  const { app, requests } = await testApp(t)
+  const [plain, named] = [
+    await app.inject({ ...image, url: '/predict' }),
+    await app.inject({ ...image, url: '/predict?network=discrete' }),
+  ]
+  t.equal(named.body, plain.body)
+  t.equal(requests[1]!.networks, 'discrete')
+})
+
 test('/compare answers both networks, each with its time in milliseconds', async t => {
   const { app, requests } = await testApp(t)
   const answer = await app.inject({ ...image, url: '/compare?top=1' })

@@ -96,6 +96,30 @@ test('a server over the real service', async t => {
     t.match(answer.headers['server-timing'], /^queue;dur=.*, decode;dur=.*, compute;dur=.*, baseline;dur=/)
   })
 
+  await t.test('a server answers by the baseline alone, and counts its rows', async t => {
+    const rows = tinyRows.slice(0, 3)
+    const before = await metric(app, 'xnord_predictions_total{model="tiny",version="1"}')
+    const answer = await app.inject({
+      method: 'POST',
+      url: '/predict?network=baseline&top=1',
+      headers: { 'content-type': 'application/octet-stream' },
+      payload: Buffer.concat(rows.map(row => row.bytes)),
+    })
+    t.equal(answer.statusCode, 200)
+    t.equal(answer.json().network, 'baseline')
+    for (const [row, prediction] of answer.json().predictions.entries()) {
+      // Its logits: 0, the first red pixel less 128, 2.5, 0, 0.
+      const red = rows[row]!.bytes[0]! - 128
+      const sum = 3 + Math.exp(red) + Math.exp(2.5)
+      const [label, probability] = red > 2.5 ? ['one', Math.exp(red) / sum] : ['two', Math.exp(2.5) / sum]
+      t.equal(prediction.label, label)
+      t.ok(Math.abs(prediction.probability - probability) < 1e-6)
+      t.notOk('uncertainty' in prediction)
+    }
+    t.match(answer.headers['server-timing'], /^queue;dur=[\d.]+, decode;dur=[\d.]+, baseline;dur=[\d.]+$/)
+    t.equal(await metric(app, 'xnord_predictions_total{model="tiny",version="1"}'), before! + 3)
+  })
+
   for (const [name, file, status, code] of [
     ['not an image', Buffer.from('hello, world'), 415, 'IMAGE_FORMAT_UNKNOWN'],
     ['an image cut short', digit.subarray(0, digit.length - 30), 422, 'IMAGE_MALFORMED'],

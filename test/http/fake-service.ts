@@ -86,7 +86,10 @@ export function fakeService({ models = [shapes], answer, state, index }: FakeOpt
       return found
     },
     async predict(request) {
-      if (request.members > request.model.members) throw new XnordError('MEMBERS_OUT_OF_RANGE', 'too many')
+      const { members, model, networks } = request
+      if (members > model.members) throw new XnordError('MEMBERS_OUT_OF_RANGE', 'too many')
+      if (networks !== 'discrete' && !model.hasBaseline)
+        throw new XnordError('BASELINE_ABSENT', 'it has none')
       requests.push(request)
       return Promise.all(
         request.rows.map(row => (answer === undefined ? square(request) : answer(row, request))),

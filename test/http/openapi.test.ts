@@ -126,6 +126,7 @@ test('every answer is of the schema that the document gives for it', async t => 
   const answers = [
     { schema: 'PredictionAnswer', request: { ...image, url: '/predict' } },
     { schema: 'PredictionAnswer', request: { ...half, url: '/predict' } },
+    { schema: 'BaselinePredictionAnswer', request: { ...half, url: '/predict?network=baseline' } },
     { schema: 'ComparisonAnswer', request: { ...half, url: '/compare' } },
     { schema: 'Problem', request: { ...none, url: '/predict' } },
     { schema: 'Problem', request: { ...image, url: '/predict?top=0' } },

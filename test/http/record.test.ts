@@ -51,6 +51,14 @@ test('a request for predictions is one line, with its model, rows, stages and st
   t.equal('code' in line, false)
 })
 
+test('the line of a request has the time of the network that was asked alone', async t => {
+  const { app, lines } = await logged(t)
+  await app.inject({ ...multipart([{ filename: 'a.png', content: 'a' }]), url: '/predict?network=baseline' })
+  const [line] = lines()
+  t.match(line, { status: 200, baselineMs: 2 })
+  t.equal('computeMs' in line, false)
+})
+
 test('an inference request is logged like any other', async t => {
   const { app, lines } = await logged(t)
   const payload = { inputs: [{ name: 'image', datatype: 'UINT8', shape: [1, 2, 2, 1], data: [1, 2, 3, 4] }] }

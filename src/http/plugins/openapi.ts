@@ -3,7 +3,14 @@ import swaggerUi from '@fastify/swagger-ui'
 import type { FastifyInstance } from 'fastify'
 import { type TProperties, Type } from 'typebox'
 import { Model, ModelList } from '../schemas/models.ts'
-import { Comparison, ComparisonAnswer, Prediction, PredictionAnswer } from '../schemas/predict.ts'
+import {
+  BaselinePrediction,
+  BaselinePredictionAnswer,
+  Comparison,
+  ComparisonAnswer,
+  Prediction,
+  PredictionAnswer,
+} from '../schemas/predict.ts'
 import { InferenceError, Problem, RowError } from '../schemas/problem.ts'
 import {
   InferRequest,
@@ -32,6 +39,8 @@ const shared = [
   RowError,
   Prediction,
   PredictionAnswer,
+  BaselinePrediction,
+  BaselinePredictionAnswer,
   Comparison,
   ComparisonAnswer,
   Model,

@@ -1,44 +1,48 @@
 import multipart from '@fastify/multipart'
 import type { FastifyInstance } from 'fastify'
-import { Type } from 'typebox'
-import type { ErrorCode } from '../../errors.ts'
-import { writeComparison, writePrediction } from '../answers.ts'
+import { type TSchema, Type } from 'typebox'
+import { type ErrorCode, XnordError } from '../../errors.ts'
+import { writeBaseline, writeComparison, writePrediction } from '../answers.ts'
 import { answerRows, type Variant } from '../classification.ts'
 import type { HttpContext } from '../context.ts'
 import { deadlineHeader } from '../deadline.ts'
 import { imageTypes, pixelType } from '../media-types.ts'
-import { PredictQuery, predictBody } from '../schemas/predict.ts'
+import { CompareQuery, PredictQuery, predictBody } from '../schemas/predict.ts'
 import { bodyErrors, ok, predictionErrors, problems } from '../schemas/responses.ts'
 import type { RawBody } from '../uploads.ts'
 
-interface RouteVariant extends Variant {
+interface ClassifyRoute {
   readonly path: string
   readonly summary: string
-  readonly answerSchema: string
-  /** Beyond those of both. */
-  readonly errors: readonly ErrorCode[]
+  readonly querystring: TSchema
+  readonly answer: TSchema
+  /** @throws PARAMETER_INVALID */
+  readonly variantOf: (query: PredictQuery) => Variant
 }
 
-const predict: RouteVariant = {
+const predict: ClassifyRoute = {
   path: '/predict',
-  summary: 'Classify images',
-  answerSchema: 'PredictionAnswer',
-  errors: [],
-  networks: 'discrete',
-  write: writePrediction,
+  summary: 'Classify images by the discrete network, or by its float baseline',
+  querystring: PredictQuery,
+  answer: Type.Union([Type.Ref('PredictionAnswer#'), Type.Ref('BaselinePredictionAnswer#')]),
+  variantOf({ network, members }) {
+    if (network !== 'baseline') return { networks: 'discrete', write: writePrediction }
+    if (members === undefined) return { networks: 'baseline', write: writeBaseline }
+    throw new XnordError('PARAMETER_INVALID', 'The baseline has no members: leave out members, or network.')
+  },
 }
 
-const compare: RouteVariant = {
+const compare: ClassifyRoute = {
   path: '/compare',
   summary: 'Classify images by the discrete network and by its float baseline, side by side',
-  answerSchema: 'ComparisonAnswer',
-  errors: ['BASELINE_ABSENT'],
-  networks: 'both',
-  write: writeComparison,
+  querystring: CompareQuery,
+  answer: Type.Ref('ComparisonAnswer#'),
+  variantOf: () => ({ networks: 'both', write: writeComparison }),
 }
 
 const classifyErrors: readonly ErrorCode[] = [
   'MODEL_AMBIGUOUS',
+  'BASELINE_ABSENT',
   'CONTENT_TYPE_UNSUPPORTED',
   'TOO_MANY_PARTS',
   'FILE_MISSING',
@@ -65,32 +69,28 @@ export async function classifyRoutes(app: FastifyInstance, context: HttpContext)
   app.addContentTypeParser(pixelType, (_request, _stream, done) =>
     done(null, { kind: 'pixels' } satisfies RawBody),
   )
-  for (const variant of [predict, compare]) addRoute(app, context, variant)
+  for (const route of [predict, compare]) addRoute(app, context, route)
 }
 
-function addRoute(app: FastifyInstance, context: HttpContext, variant: RouteVariant): void {
+function addRoute(app: FastifyInstance, context: HttpContext, route: ClassifyRoute): void {
   app.post<{ Querystring: PredictQuery }>(
-    variant.path,
+    route.path,
     {
       schema: {
-        summary: variant.summary,
+        summary: route.summary,
         tags: ['predict'],
-        querystring: PredictQuery,
+        querystring: route.querystring,
         response: {
-          ...ok(
-            'One entry a row; those that failed alone have an error in its place.',
-            variant.answerSchema,
-            {
-              'Server-Timing': Type.String({
-                description: 'Milliseconds of each stage, the longest over the rows.',
-              }),
-            },
-          ),
-          ...problems(...bodyErrors, ...classifyErrors, ...predictionErrors, ...variant.errors),
+          ...ok('One entry a row; those that failed alone have an error in its place.', route.answer, {
+            'Server-Timing': Type.String({
+              description: 'Milliseconds of each stage, the longest over the rows.',
+            }),
+          }),
+          ...problems(...bodyErrors, ...classifyErrors, ...predictionErrors),
         },
       },
       config: { documentedBody: predictBody, documentedHeaders: deadlineHeader, predicts: true },
     },
-    (request, reply) => answerRows(request, reply, context, variant),
+    async (request, reply) => answerRows(request, reply, context, route.variantOf(request.query)),
   )
 }

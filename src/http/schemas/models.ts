@@ -13,7 +13,9 @@ const ModelVersion = Type.Object({
   labels: Type.Array(Type.String()),
   members: Type.Integer({ minimum: 1, description: 'How many members it has.' }),
   defaultMembers: Type.Integer({ minimum: 1, description: 'How many answer where a request does not say.' }),
-  baseline: Type.Boolean({ description: 'Whether it has a float twin, which /compare asks.' }),
+  baseline: Type.Boolean({
+    description: 'Whether it has a float twin: for /compare, and for /predict with network=baseline.',
+  }),
   bytes: Type.Object({ model: Type.Integer(), baseline: Type.Union([Type.Integer(), Type.Null()]) }),
   wordOperations: Type.Number({ description: 'Cost of one row by one member, in 64-bit word operations.' }),
   provenance: Type.Object(

@@ -1,30 +1,41 @@
-import { type Static, Type } from 'typebox'
+import { type Static, type TProperties, Type } from 'typebox'
 import { longestDeadline } from '../deadline.ts'
+
+const query = {
+  model: Type.Optional(
+    Type.String({ description: 'Without it: the only model that is loaded, else the default model.' }),
+  ),
+  version: Type.Optional(Type.Integer({ minimum: 1, description: 'Without it: the highest.' })),
+  top: Type.Optional(
+    Type.Integer({
+      minimum: 1,
+      description:
+        'How many of the most probable classes are listed; without it 5, or all where there are fewer.',
+    }),
+  ),
+  members: Type.Optional(
+    Type.Integer({
+      minimum: 1,
+      description: 'How many members answer; without it as many as the model states.',
+    }),
+  ),
+  deadline: Type.Optional(
+    Type.Integer({
+      minimum: 1,
+      maximum: longestDeadline,
+      description: 'Milliseconds from the receipt of the request after which nobody waits for the answer.',
+    }),
+  ),
+}
 
 export const PredictQuery = Type.Object(
   {
-    model: Type.Optional(
-      Type.String({ description: 'Without it: the only model that is loaded, else the default model.' }),
-    ),
-    version: Type.Optional(Type.Integer({ minimum: 1, description: 'Without it: the highest.' })),
-    top: Type.Optional(
-      Type.Integer({
-        minimum: 1,
+    ...query,
+    network: Type.Optional(
+      Type.Enum(['discrete', 'baseline'], {
+        type: 'string',
         description:
-          'How many of the most probable classes are listed; without it 5, or all where there are fewer.',
-      }),
-    ),
-    members: Type.Optional(
-      Type.Integer({
-        minimum: 1,
-        description: 'How many members answer; without it as many as the model states.',
-      }),
-    ),
-    deadline: Type.Optional(
-      Type.Integer({
-        minimum: 1,
-        maximum: longestDeadline,
-        description: 'Milliseconds from the receipt of the request after which nobody waits for the answer.',
+          'Who answers: the discrete network, or its float baseline, which has no members. Without it `discrete`.',
       }),
     ),
   },
@@ -32,6 +43,8 @@ export const PredictQuery = Type.Object(
 )
 
 export type PredictQuery = Static<typeof PredictQuery>
+
+export const CompareQuery = Type.Object(query, { additionalProperties: false })
 
 const binary = { type: 'string', format: 'binary' } as const
 
@@ -107,14 +120,23 @@ export const Comparison = Type.Object(
   { $id: 'Comparison', additionalProperties: false },
 )
 
-/** An answer whose rows are of the schema called so, or failed. */
-function answerOf(row: 'Prediction' | 'Comparison') {
+export const BaselinePrediction = Type.Object(
+  { name, ...Classification },
+  { $id: 'BaselinePrediction', additionalProperties: false },
+)
+
+/** An answer whose rows are of the schema called so, or failed, and that has more members than all have. */
+function answerOf<More extends TProperties>(
+  row: 'Prediction' | 'BaselinePrediction' | 'Comparison',
+  more: More,
+) {
   return Type.Object(
     {
       model: Type.String(),
       version: Type.Integer({ minimum: 1 }),
       digest: Type.String({ description: 'SHA-256 of the model file.' }),
-      backend: Type.String({ description: 'Whose kernels computed.' }),
+      backend: Type.String({ description: 'Whose kernels run the discrete network.' }),
+      ...more,
       predictions: Type.Array(Type.Union([Type.Ref(`${row}#`), Type.Ref('RowError#')]), {
         description: 'One a row, in the order of the parts.',
       }),
@@ -123,5 +145,6 @@ function answerOf(row: 'Prediction' | 'Comparison') {
   )
 }
 
-export const PredictionAnswer = answerOf('Prediction')
-export const ComparisonAnswer = answerOf('Comparison')
+export const PredictionAnswer = answerOf('Prediction', {})
+export const BaselinePredictionAnswer = answerOf('BaselinePrediction', { network: Type.Literal('baseline') })
+export const ComparisonAnswer = answerOf('Comparison', {})
