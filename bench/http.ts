@@ -1,6 +1,7 @@
 /**
  * Measures the server over HTTP, side by side with others, and writes its part of docs/benchmarks.md. Linux, with
- * `wrk` and two cores: one for the server, one for the load.
+ * `wrk` and two cores: one for the server, one for the load. `--images` names a folder of PNG files, 32 × 32 in colour, as
+ * of CIFAR-10, to be classified by VGG-Small; without it they are made up.
  */
 
 import { mkdtempSync, rmSync } from 'node:fs'
@@ -26,6 +27,7 @@ const { values: options } = parseArgs({
     seconds: { type: 'string', default: '5' },
     connections: { type: 'string', default: '16' },
     sections: { type: 'string', default: 'constant,vgg,rivals,overload,start' },
+    images: { type: 'string' },
     soak: { type: 'string', default: '0' },
     models: { type: 'string', default: join(root, 'models') },
     out: { type: 'string', default: join(root, 'docs') },
@@ -52,7 +54,7 @@ const sections: Readonly<Record<string, () => Promise<string>>> = {
   constant: () => measureConstant(bench),
   vgg: () => {
     writeVggRepository(vggModels, bench.backend)
-    return measureVgg(bench, vggModels)
+    return measureVgg(bench, vggModels, options.images)
   },
   rivals: () => measureRivals(bench),
   overload: () => measureOverload(bench),

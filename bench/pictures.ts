@@ -44,6 +44,12 @@ export async function drawPictures(): Promise<readonly Picture[]> {
   ]
 }
 
+/** A PNG file such as programs make of a photograph, of so many pixels, another one for each seed. */
+export async function photoPng(width: number, height: number, seed: number): Promise<Buffer> {
+  const image = await photo(width, height, seed)
+  return image.png({ adaptiveFiltering: true }).toBuffer()
+}
+
 /** A stroke with soft edges on black, like a handwritten zero. */
 function ring(side: number): Uint8Array {
   return Uint8Array.from({ length: side * side }, (_, index) => {
@@ -53,8 +59,8 @@ function ring(side: number): Uint8Array {
 }
 
 /** Soft patches of colour with a little noise over them, which is what compression finds in a photograph. */
-async function photo(width: number, height: number): Promise<Sharp> {
-  const random = randomBytes()
+async function photo(width: number, height: number, seed = 1): Promise<Sharp> {
+  const random = randomBytes(seed)
   const patches = sharp(
     Uint8Array.from({ length: 8 * 6 * 3 }, () => random()),
     {
@@ -66,8 +72,8 @@ async function photo(width: number, height: number): Promise<Sharp> {
   return sharp(new Uint8Array(noisy.buffer), { raw: { width, height, channels: 3 } })
 }
 
-function randomBytes(): () => number {
-  let state = 1
+function randomBytes(seed: number): () => number {
+  let state = seed
   return () => {
     state = (Math.imul(state, 1664525) + 1013904223) >>> 0
     return state >>> 24

@@ -1,14 +1,16 @@
-/** A network that computes for half a millisecond: what a batch loses to HTTP. */
+/** A network that computes for half a millisecond: what a batch loses to HTTP, and what an image gains over float32. */
 
 import { execFile } from 'node:child_process'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import { percent, spread, table, verdict } from '../../markdown.ts'
+import { digits, percent, spread, table, times, verdict } from '../../markdown.ts'
 import { ratios, spreadOf } from '../../rounds.ts'
 import { type HttpBench, launchXnord, sampleImages } from '../bench.ts'
-import { startServer } from '../process.ts'
-import { binaryTensor } from '../requests.ts'
+import { colourPngs } from '../colour-images.ts'
+import { duel } from '../duel.ts'
+import { type ServerProcess, startServer } from '../process.ts'
+import { binaryTensor, multipart } from '../requests.ts'
 import { vggName } from '../vgg-repository.ts'
 import { putUnderLoad } from '../wrk.ts'
 
@@ -17,11 +19,22 @@ const batch = 64
 const side = 32
 const rowBytes = side * side * 3
 
-/** @param models the folder that holds the network */
-export async function measureVgg(bench: HttpBench, models: string): Promise<string> {
+/**
+ * @param models the folder that holds the network
+ * @param images a folder of PNG files; without it they are made up
+ */
+export async function measureVgg(
+  bench: HttpBench,
+  models: string,
+  images: string | undefined,
+): Promise<string> {
+  const files = await colourPngs(images, side)
   const server = await startServer(launchXnord(bench, models, 9811))
   const { served, bare, share } = await measureBatches(bench, models, server.url)
+  const { sides, faster } = await measureNetworks(bench, server, files)
+  const [bits, floats] = sides
   await server.stop()
+  const source = images === undefined ? 'made-up photographs' : `from the folder \`${basename(images)}\``
   return `### VGG-Small
 
 Random weights, binary, images of 32 × 32 × 3. The bare forward pass is \`slot.classify\` on batches of ${batch} rows in
@@ -39,7 +52,42 @@ ${table(
       verdict(share.median >= 0.85),
     ],
   ],
+)}
+
+Requests of one image each, ${source} (PNG, ${files.length} files in turn), answered by the same server: by one member of
+the discrete network, and by its float32 baseline in ONNX Runtime, \`network=baseline\`.
+
+${table(
+  ['request', 'requests/s', 'CPU µs', 'baseline, requests/s', 'CPU µs', 'times as fast', 'goal', 'met'],
+  [
+    [
+      '`/predict`, multipart PNG',
+      spread(bits.requestsPerSecond),
+      digits(bits.cpuMicroseconds.median),
+      spread(floats.requestsPerSecond),
+      digits(floats.cpuMicroseconds.median),
+      times(faster[0]),
+      '≥ 4×',
+      verdict(faster[0].median >= 4),
+    ],
+  ],
 )}`
+}
+
+/** One image a request: the first side is answered by the discrete network, the second one by the baseline. */
+function measureNetworks(
+  { rounds, seconds, connections, loadCore }: HttpBench,
+  server: ServerProcess,
+  files: readonly Uint8Array[],
+) {
+  const sideOf = (name: string, query: string) => ({
+    name,
+    server,
+    request: multipart(`/predict?${query}`, files),
+    rows: 1,
+  })
+  const sides = [sideOf('discrete', 'members=1'), sideOf('baseline', 'network=baseline')]
+  return duel(sides, rounds, { core: loadCore, connections, seconds })
 }
 
 async function measureBatches(bench: HttpBench, models: string, url: string) {
