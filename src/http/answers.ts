@@ -1,5 +1,6 @@
 import { type ErrorData, errorTable } from '../errors.ts'
 import type { RowAnswer, ServedModel, Uncertainty } from '../serving/types.ts'
+import { highest } from './ranking.ts'
 
 export interface ClassEntry {
   readonly label: string
@@ -17,26 +18,55 @@ export interface RowError {
   readonly error: { readonly code: string; readonly title: string; readonly detail: string }
 }
 
-/** How an answered row is written: by `/predict`, of either network, or by `/compare`. */
-export type RowWriter = (answer: Extract<RowAnswer, { ok: true }>, model: ServedModel, top: number) => object
+type Answered = Extract<RowAnswer, { ok: true }>
 
-export const writePrediction: RowWriter = (
-  { prediction },
-  model,
-  top,
-): Classification & { uncertainty: Uncertainty } => ({
-  ...classify(prediction!, model.labels, top),
-  uncertainty: prediction!.uncertainty,
-})
+/**
+ * How an answered row is written: by `/predict`, of either network, or by `/compare`. Each object is made as it is to be
+ * written: to spread others into it takes longer than to classify a small image.
+ */
+export type RowWriter = (name: string | null, answer: Answered, model: ServedModel, top: number) => object
 
-export const writeBaseline: RowWriter = ({ baseline }, model, top): Classification =>
-  classify(baseline!, model.labels, top)
+export const writePrediction: RowWriter = (name, { prediction }, { labels }, top) => {
+  const { probabilities, index, uncertainty } = prediction!
+  return {
+    name,
+    label: labels[index],
+    index,
+    probability: probabilities[index],
+    top: mostProbable(probabilities, labels, top),
+    uncertainty,
+  } satisfies { name: string | null } & Classification & { uncertainty: Uncertainty }
+}
+
+export const writeBaseline: RowWriter = (name, { baseline }, { labels }, top) => {
+  const { probabilities, index } = baseline!
+  return {
+    name,
+    label: labels[index],
+    index,
+    probability: probabilities[index],
+    top: mostProbable(probabilities, labels, top),
+  } satisfies { name: string | null } & Classification
+}
 
 /** Both networks' answers; milliseconds are the batch's, divided by its rows. */
-export const writeComparison: RowWriter = (answer, model, top) => ({
-  discrete: { ...writePrediction(answer, model, top), milliseconds: answer.times.compute },
-  baseline: { ...writeBaseline(answer, model, top), milliseconds: answer.times.baseline },
-})
+export const writeComparison: RowWriter = (name, { prediction, baseline, times }, { labels }, top) => {
+  const classify = ({ probabilities, index }: Distribution): Classification => ({
+    label: labels[index]!,
+    index,
+    probability: probabilities[index]!,
+    top: mostProbable(probabilities, labels, top),
+  })
+  return {
+    name,
+    discrete: {
+      ...classify(prediction!),
+      uncertainty: prediction!.uncertainty,
+      milliseconds: times.compute,
+    },
+    baseline: { ...classify(baseline!), milliseconds: times.baseline },
+  }
+}
 
 export function writeError(name: string | null, { code, detail }: ErrorData): RowError {
   return { name, error: { code, title: errorTable[code].title, detail } }
@@ -47,16 +77,14 @@ interface Distribution {
   readonly index: number
 }
 
-function classify(
-  { probabilities, index }: Distribution,
+function mostProbable(
+  probabilities: Float64Array,
   labels: readonly string[],
-  top: number,
-): Classification {
-  const entry = (index: number): ClassEntry => ({
+  count: number,
+): readonly ClassEntry[] {
+  return highest(probabilities, 0, labels.length, count).map(index => ({
     label: labels[index]!,
     index,
     probability: probabilities[index]!,
-  })
-  const order = Array.from(labels.keys()).sort((a, b) => probabilities[b]! - probabilities[a]! || a - b)
-  return { ...entry(index), top: order.slice(0, top).map(entry) }
+  }))
 }

@@ -1,6 +1,6 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { type ErrorData, XnordError } from '../errors.ts'
-import type { Networks, PredictRequest, Row, RowAnswer, ServedModel, Service } from '../serving/types.ts'
+import type { Networks, Row, RowAnswer, ServedModel } from '../serving/types.ts'
 import { type RowWriter, writeError } from './answers.ts'
 import { arrivedBy } from './body.ts'
 import { clientGone } from './client-gone.ts'
@@ -44,20 +44,23 @@ export async function answerRows(
   const uploads = await (deadline === undefined ? reading : arrivedBy(deadline, request, reading))
   const model = find()
   const top = topOf(query.top, model)
-  const answers = await ask(service, uploads, {
-    model,
-    members: query.members ?? model.defaultMembers,
-    networks,
-    signal,
-    ...(deadline !== undefined && { deadline }),
-  })
+  const answers = await ask(uploads, rows =>
+    service.predict({
+      model,
+      rows,
+      members: query.members ?? model.defaultMembers,
+      networks,
+      deadline,
+      signal,
+    }),
+  )
   request.rows = answers.length
   request.stages = longestStages(answers)
 
   const started = performance.now()
   const predictions = answers.map((answer, row) => {
     const { name } = uploads[row]!
-    if (answer.ok) return { name, ...write(answer, model, top) }
+    if (answer.ok) return write(name, answer, model, top)
     return writeError(name, forCaller(answer.error, request))
   })
   const failure = commonFailure(answers)
@@ -66,8 +69,9 @@ export async function answerRows(
     return sendError(error, request, reply, problemStyle, { predictions })
   }
   const { name, version, digest, backend } = model
-  const network = networks === 'baseline' ? { network: networks } : {}
-  const body = JSON.stringify({ model: name, version, digest, backend, ...network, predictions })
+  // What is undefined is left out.
+  const network = networks === 'baseline' ? networks : undefined
+  const body = JSON.stringify({ model: name, version, digest, backend, network, predictions })
   request.encoding = performance.now() - started
   countComparisons(answers, model, metrics)
   return reply.header('server-timing', serverTiming(request.stages!)).type('application/json').send(body)
@@ -75,14 +79,14 @@ export async function answerRows(
 
 /** One answer an upload, in their order; those that cannot be used are answered without serving. */
 async function ask(
-  service: Service,
   uploads: readonly Upload[],
-  request: Omit<PredictRequest, 'rows'>,
+  predict: (rows: readonly Row[]) => Promise<readonly RowAnswer[]>,
 ): Promise<readonly RowAnswer[]> {
-  const rows = uploads.flatMap(({ row }) => (isError(row) ? [] : [row]))
-  const answered = rows.length === 0 ? [] : await service.predict({ ...request, rows })
+  const rows = uploads.map(({ row }) => row).filter(isRow)
+  const answered = rows.length === 0 ? [] : await predict(rows)
+  if (rows.length === uploads.length) return answered
   const next = answered.values()
-  return uploads.map(({ row }) => (isError(row) ? { ok: false, error: row } : next.next().value!))
+  return uploads.map(({ row }) => (isRow(row) ? next.next().value! : { ok: false, error: row }))
 }
 
 function countComparisons(answers: readonly RowAnswer[], model: ServedModel, metrics: Metrics): void {
@@ -98,8 +102,8 @@ function topOf(asked: number | undefined, { name, labels }: ServedModel): number
   throw new XnordError('PARAMETER_INVALID', `top must be at most ${labels.length}, the classes of ${name}.`)
 }
 
-function isError(row: Row | ErrorData): row is ErrorData {
-  return 'code' in row
+function isRow(row: Row | ErrorData): row is Row {
+  return 'kind' in row
 }
 
 /** The first row's error where every row has one: then the request has failed. */

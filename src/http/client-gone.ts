@@ -14,7 +14,7 @@ export function clientGone({ raw }: FastifyReply): GoneSignal {
 class Connection implements GoneSignal {
   aborted: boolean
   readonly #response: ServerResponse
-  #listeners: readonly (() => void)[] = []
+  readonly #listeners: (() => void)[] = []
 
   constructor(response: ServerResponse) {
     this.#response = response
@@ -23,16 +23,18 @@ class Connection implements GoneSignal {
   }
 
   addEventListener(_type: 'abort', listener: () => void): void {
-    this.#listeners = [...this.#listeners, listener]
+    this.#listeners.push(listener)
   }
 
   removeEventListener(_type: 'abort', listener: () => void): void {
-    this.#listeners = this.#listeners.filter(known => known !== listener)
+    const index = this.#listeners.indexOf(listener)
+    if (index >= 0) this.#listeners.splice(index, 1)
   }
 
   #closed(): void {
     if (this.#response.writableFinished) return
     this.aborted = true
-    for (const listener of this.#listeners) listener()
+    // Whoever is told may stop listening.
+    for (const listener of [...this.#listeners]) listener()
   }
 }

@@ -67,15 +67,9 @@ export class Dispatcher {
    */
   async predict(model: LoadedModel, request: PredictRequest): Promise<readonly RowAnswer[]> {
     if (request.rows.length === 0) return []
-    const { batchDelay, holders, maxPixels, queueRows } = this.#options
-    // Before anything is made of the rows: hopeless ones cost the queue nothing, but they are work.
-    this.#orReject(request, () => requireBelow(queueRows, request.rows.length * rowCost(request)))
-    const pending = new PendingRequest(model, this.#flowOf(model), request, batchDelay)
-    const { admitted, refused } = screen(pending, maxPixels)
-    this.#orReject(request, () => this.#admit(pending, admitted, request))
+    const pending = this.#take(model, request)
     this.#pending.add(pending)
-    const letGo = holders.hold(model)
-    for (const { row, error } of refused) this.#execution.fail(row, error, row.decoded)
+    const letGo = this.#options.holders.hold(model)
     const unwatch = this.#watch(pending, request)
     this.#batcher.wake()
     try {
@@ -108,6 +102,24 @@ export class Dispatcher {
     clearTimeout(timer)
   }
 
+  /** Takes the rows into the queue, or counts them as turned away, and throws. */
+  #take(model: LoadedModel, request: PredictRequest): PendingRequest {
+    const { batchDelay, maxPixels, queueRows } = this.#options
+    try {
+      // Before anything is made of the rows: hopeless ones cost the queue nothing, but they are work.
+      requireBelow(queueRows, request.rows.length * rowCost(request))
+      const pending = new PendingRequest(model, this.#flowOf(model), request, batchDelay)
+      const { admitted, refused } = screen(pending, maxPixels)
+      this.#admit(pending, admitted, request)
+      for (const { row, error } of refused) this.#execution.fail(row, error, row.decoded)
+      return pending
+    } catch (thrown) {
+      const error = asXnordError(thrown)
+      this.#options.observer.rejected(model.served, error.code as RejectionReason, request.rows.length)
+      throw error
+    }
+  }
+
   #flowOf(model: LoadedModel): Flow<PendingRow> {
     const flow = this.#flows.get(model) ?? new Flow(this.#options.queueRows)
     this.#flows.set(model, flow)
@@ -124,17 +136,6 @@ export class Dispatcher {
       throw this.#execution.tooLate(flow, 'The deadline cannot be met.')
     }
     this.#queue.admit(flow, items, excess => this.#execution.retryAfter((work * excess) / flow.cost))
-  }
-
-  /** Counts what is turned away. */
-  #orReject({ model, rows }: PredictRequest, task: () => void): void {
-    try {
-      task()
-    } catch (thrown) {
-      const error = asXnordError(thrown)
-      this.#options.observer.rejected(model, error.code as RejectionReason, rows.length)
-      throw error
-    }
   }
 
   /** Ends the request when its client goes or its deadline passes. Returns what stops watching. */

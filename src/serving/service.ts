@@ -126,7 +126,7 @@ class LibraryService implements Service {
     const unknown = layers.find(name => !model.layers.some(layer => layer.name === name))
     if (unknown !== undefined)
       throw new XnordError('TENSOR_INVALID', `${model.name} has no layer ${JSON.stringify(unknown)}.`)
-    return this.#dispatcher.predict(loaded, { ...request, model })
+    return this.#dispatcher.predict(loaded, request)
   }
 
   state(): ServiceState {

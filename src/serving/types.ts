@@ -65,9 +65,9 @@ export interface PredictRequest {
   /** Names of layers whose outputs are wanted, too: the discrete network then runs twice, if it is asked at all. */
   readonly layers?: readonly string[]
   /** Milliseconds on the clock of `performance.now()` after which nobody waits for the answer. */
-  readonly deadline?: number
+  readonly deadline?: number | undefined
   /** Aborted when the client has gone: rows that still wait are dropped, and cost nothing. */
-  readonly signal?: GoneSignal
+  readonly signal?: GoneSignal | undefined
 }
 
 export interface Uncertainty {

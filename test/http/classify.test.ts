@@ -126,7 +126,7 @@ test("without a query the model's own number of members answers, by no deadline,
   await app.inject({ ...image, url: '/predict' })
   t.equal(requests[0]!.members, 2)
   t.equal(requests[0]!.networks, 'discrete')
-  t.notOk('deadline' in requests[0]!)
+  t.equal(requests[0]!.deadline, undefined)
 })
 
 test('five classes are listed where the request does not say how many, the more probable and then the lower first', async t => {

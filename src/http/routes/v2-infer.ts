@@ -112,8 +112,8 @@ async function infer(
     members,
     networks: 'discrete',
     layers,
+    deadline,
     signal: clientGone(reply),
-    ...(deadline !== undefined && { deadline }),
   })
   request.rows = answers.length
   request.stages = longestStages(answers)

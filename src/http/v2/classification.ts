@@ -1,3 +1,5 @@
+import { highest } from '../ranking.ts'
+
 /**
  * The highest values of each run of classes, as `value:index:label`: what the classification extension gives in the
  * place of a tensor. Ties go to the lowest index.
@@ -14,8 +16,7 @@ export function classifications(
   const classes = labels.length
   const texts: string[] = []
   for (let begin = 0; begin < values.length; begin += classes) {
-    const order = Array.from(labels.keys()).sort((a, b) => values[begin + b]! - values[begin + a]! || a - b)
-    for (const index of order.slice(0, count))
+    for (const index of highest(values, begin, classes, count))
       texts.push(`${values[begin + index]}:${index}:${labels[index]}`)
   }
   return texts
