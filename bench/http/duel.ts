@@ -24,8 +24,8 @@ export interface SideResult {
 
 export interface DuelResult {
   readonly sides: readonly SideResult[]
-  /** Of each side: its rows a second over those of the last side, round by round. */
-  readonly faster: readonly Spread[]
+  /** The rows a second of one side over those of another one, round by round; sides by their place. */
+  faster(side: number, than: number): Spread
 }
 
 export async function duel(sides: readonly Side[], rounds: number, load: Load): Promise<DuelResult> {
@@ -54,6 +54,6 @@ export async function duel(sides: readonly Side[], rounds: number, load: Load): 
       cpuMicroseconds: spreadOf(cpu),
       generatorBusy: busy,
     })),
-    faster: rowRates.map(rates => spreadOf(ratios(rates, rowRates.at(-1)!))),
+    faster: (side, than) => spreadOf(ratios(rowRates[side], rowRates[than])),
   }
 }

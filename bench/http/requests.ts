@@ -53,20 +53,29 @@ export function binaryTensor(
   }
 }
 
-/** The same in JSON alone. */
+/**
+ * The same in JSON alone.
+ *
+ * @param outputs by name; without it all that there are
+ */
 export function jsonTensor(
   path: string,
   name: string,
   shape: readonly number[],
   batches: readonly Uint8Array[],
   parameters: object = {},
+  outputs?: readonly string[],
 ): Request {
   return {
     path,
     headers: { 'content-type': 'application/json' },
     bodies: batches.map(pixels =>
       Buffer.from(
-        JSON.stringify({ inputs: [{ name, datatype: 'UINT8', shape, data: [...pixels] }], parameters }),
+        JSON.stringify({
+          inputs: [{ name, datatype: 'UINT8', shape, data: [...pixels] }],
+          outputs: outputs?.map(output => ({ name: output })),
+          parameters,
+        }),
       ),
     ),
   }

@@ -4,21 +4,21 @@ import { fileURLToPath } from 'node:url'
 import { digits, percent, spread, table, verdict } from '../../markdown.ts'
 import { type HttpBench, launchXnord, sampleImages } from '../bench.ts'
 import { duel } from '../duel.ts'
-import { startServer } from '../process.ts'
+import { type Launch, startServer } from '../process.ts'
 import { binaryTensor, greyPngs, multipart, type Request, rawPixels } from '../requests.ts'
 
-const constantServer = fileURLToPath(new URL('../constant-server.ts', import.meta.url))
 const side = 28
 
 interface Case {
   readonly title: string
   readonly ours: Request
   readonly constant: Request
+  /** The share of the same app's requests a second. */
   readonly goal: number
 }
 
 export async function measureConstant(bench: HttpBench): Promise<string> {
-  const { digits: model, rounds, seconds, connections, loadCore, serverCore } = bench
+  const { digits: model, rounds, seconds, connections, loadCore } = bench
   const images = sampleImages(32, side * side)
   const pngs = greyPngs(images, side, side)
   const tensor = binaryTensor(`/v2/models/${model}/infer`, [1, side, side, 1], images, { members: 1 })
@@ -26,61 +26,87 @@ export async function measureConstant(bench: HttpBench): Promise<string> {
     {
       title: '`/v2/…/infer`, binary tensor',
       ours: tensor,
-      constant: { ...tensor, path: '/body' },
+      constant: { ...tensor, path: '/constant/body' },
       goal: 0.45,
     },
     {
       title: '`/predict`, raw pixels',
       ours: rawPixels('/predict?members=1', images),
-      constant: rawPixels('/body', images),
+      constant: rawPixels('/constant/body', images),
       goal: 0.45,
     },
     {
       title: '`/predict`, multipart PNG',
       ours: multipart('/predict?members=1', pngs),
-      constant: multipart('/multipart', pngs),
+      constant: multipart('/constant/multipart', pngs),
       goal: 0.3,
     },
   ]
-  const ours = await startServer(launchXnord(bench, bench.models, 9801))
-  const constant = await startServer({
-    core: serverCore,
-    port: 9802,
-    command: [process.execPath, '--import', 'tsx', constantServer, '9802'],
-    readyPath: '/ready',
-  })
+  const xnord = await startServer(launchXnord(bench, bench.models, 9801))
+  const same = await startServer(launchConstant(bench, 'same-server', 9802, '/v2/health/ready'))
+  const bare = await startServer(launchConstant(bench, 'bare-server', 9803, '/ready'))
   const rows: string[][] = []
-  for (const { title, ours: request, constant: same, goal } of cases) {
+  for (const { title, ours, constant, goal } of cases) {
     const { sides, faster } = await duel(
       [
-        { name: 'xnord', server: ours, request, rows: 1 },
-        { name: 'constant', server: constant, request: same, rows: 1 },
+        { name: 'xnord', server: xnord, request: ours, rows: 1 },
+        { name: 'same app', server: same, request: constant, rows: 1 },
+        { name: 'bare Fastify', server: bare, request: constant, rows: 1 },
       ],
       rounds,
       { core: loadCore, connections, seconds },
     )
-    const [xnord, other] = sides
+    const share = faster(0, 1).median
     rows.push([
       title,
-      spread(xnord.requestsPerSecond),
-      digits(xnord.cpuMicroseconds.median),
-      spread(other.requestsPerSecond),
-      digits(other.cpuMicroseconds.median),
-      percent(faster[0].median),
+      ...sides.flatMap(({ requestsPerSecond, cpuMicroseconds }) => [
+        spread(requestsPerSecond),
+        digits(cpuMicroseconds.median),
+      ]),
+      percent(share),
       `≥ ${percent(goal)}`,
-      verdict(faster[0].median >= goal),
-      percent(Math.max(xnord.generatorBusy, other.generatorBusy)),
+      verdict(share >= goal),
+      percent(faster(0, 2).median),
+      percent(Math.max(...sides.map(({ generatorBusy }) => generatorBusy))),
     ])
   }
-  await ours.stop()
-  await constant.stop()
-  return `### Against a server that answers a constant
+  for (const server of [xnord, same, bare]) await server.stop()
+  return `### Against servers that answer a constant
 
-One row by one member of ${model} a request. The other server is Fastify alone with the same Node.js, without a log: it
-reads the same body, as a buffer or by the same multipart parser, and sends 120 bytes.
+One row by one member of ${model} a request. Two other servers read the same body, as a buffer or by the same multipart
+parser, and send a constant of 100 bytes: the *same app*, xnord's own with its log, metrics, limits and headers, and
+*bare* Fastify, which has none of these.
 
 ${table(
-  ['request', 'requests/s', 'CPU µs', 'constant, requests/s', 'CPU µs', 'share', 'goal', 'met', 'wrk busy'],
+  [
+    'request',
+    'requests/s',
+    'CPU µs',
+    'same app, requests/s',
+    'CPU µs',
+    'bare, requests/s',
+    'CPU µs',
+    'share of the same app',
+    'goal',
+    'met',
+    'share of bare',
+    'wrk busy',
+  ],
   rows,
 )}`
+}
+
+function launchConstant(
+  { serverCore }: HttpBench,
+  program: 'same-server' | 'bare-server',
+  port: number,
+  readyPath: string,
+): Launch {
+  const file = fileURLToPath(new URL(`../${program}.ts`, import.meta.url))
+  return {
+    core: serverCore,
+    port,
+    command: [process.execPath, '--import', 'tsx', file, String(port)],
+    readyPath,
+  }
 }
