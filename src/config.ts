@@ -87,7 +87,7 @@ export const settings = {
     range: [0, 1_000_000],
     default: 0,
     meaning:
-      'Requests a second that one key may make, or one address where no key is asked for; 0 sets no limit. What comes beyond is refused with 429.',
+      'Requests a second that one key may make, or one address by requests without a key that is right; 0 sets no limit. What comes beyond is refused with 429.',
   }),
   trustedProxies: proxies({
     variable: 'XNORD_TRUSTED_PROXIES',

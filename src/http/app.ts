@@ -49,16 +49,8 @@ export interface AppOptions {
 /** The HTTP side of a running service, not listening yet. Closing it leaves the service running. */
 export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   const { service, config, metrics, statistics, log } = options
-  const context: HttpContext = {
-    service,
-    config,
-    metrics,
-    statistics,
-    heldBytes: new HeldBytes(config.maxHeldBytes),
-    keys: createKeyHooks(config),
-    draining: options.draining ?? (() => false),
-  }
-  metrics.watch(service, context.heldBytes, config.batchDelay)
+  const heldBytes = new HeldBytes(config.maxHeldBytes)
+  metrics.watch(service, heldBytes, config.batchDelay)
 
   const requestLog = log !== undefined && config.logRequests ? log : null
 
@@ -110,8 +102,17 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   const methodsOf = collectMethods(app)
   answerErrors(app, problemStyle, methodsOf)
   await addOpenapi(app)
-  await app.register(metricsRoute, context)
   const limitRate = await createRateLimit(app, config.rateLimit)
+  const context: HttpContext = {
+    service,
+    config,
+    metrics,
+    statistics,
+    heldBytes,
+    keys: createKeyHooks(config, limitRate),
+    draining: options.draining ?? (() => false),
+  }
+  await app.register(metricsRoute, context)
   const guard = (scope: FastifyInstance) => {
     scope.addHook('onRequest', context.keys.requireKey)
     if (context.keys.asking) {
@@ -119,7 +120,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
         route.schema = { ...route.schema, security: keySecurity }
       })
     }
-    if (limitRate !== null) scope.addHook('onRequest', limitRate)
+    if (config.rateLimit > 0) scope.addHook('onRequest', limitRate)
   }
   await app.register(async guarded => {
     guard(guarded)

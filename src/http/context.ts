@@ -24,7 +24,7 @@ declare module 'fastify' {
     model: ServedModel | null
     /** Of the trace that its span belongs to; null where it has none. */
     traceId: string | null
-    /** Which of the configured keys it came with; null where none was asked for. */
+    /** Which of the configured keys it came with, whether or not one is asked for; null where with none of them. */
     keyNumber: number | null
     /** Milliseconds on the clock of `performance.now()` at which its headers had arrived. */
     receivedAt: number

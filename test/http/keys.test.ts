@@ -14,7 +14,7 @@ type Teardown = Parameters<typeof testApp>[0]
 /** The app, with a route for administrators alone. */
 async function guardedApp(t: Teardown, config: NonNullable<TestOptions['config']>) {
   const { app, ...rest } = await testApp(t, { config })
-  const { requireAdministrator } = createKeyHooks({ ...none, ...config })
+  const { requireAdministrator } = createKeyHooks({ ...none, ...config }, async () => undefined)
   app.post('/administration', { onRequest: requireAdministrator }, async () => ({ done: true }))
   return { app, ...rest }
 }

@@ -3,6 +3,7 @@ import { multipart, type TestOptions, testApp } from './helper.ts'
 
 const first = 'predict-first-0123456789'
 const second = 'predict-second-0123456789'
+const administrator = 'administrate-0123456789'
 const image = multipart([{ filename: 'a.png', content: 'the bytes' }])
 
 /** Asks for the models, and returns the status. Time stands still but for `pass`. */
@@ -62,6 +63,58 @@ test('with keys each has a count of its own, whatever the address', async t => {
   t.equal(await ask(bearer(first), '192.0.2.2'), 429)
   t.equal(await ask(bearer(second), '192.0.2.1'), 200)
   t.equal(await ask({}, '192.0.2.1'), 401, 'what has no key is refused for that')
+})
+
+test('requests without a key, or with a wrong one, count by their address, and are RATE_LIMITED beyond', async t => {
+  const { app, ask } = await asking(t, { rateLimit: 2, keys: [first] })
+  t.equal(await ask(bearer('a-guess')), 401)
+  t.equal(await ask(), 401)
+  const refused = await app.inject({
+    url: '/models',
+    headers: bearer('another-guess'),
+    remoteAddress: '192.0.2.1',
+  })
+  t.equal(refused.statusCode, 429)
+  t.equal(refused.json().code, 'RATE_LIMITED')
+  t.equal(refused.headers['retry-after'], '1')
+  t.equal(refused.headers['www-authenticate'], undefined)
+  t.equal(await ask(bearer('a-guess'), '192.0.2.2'), 401, 'other addresses have their own count')
+})
+
+test('whoever guesses keys takes nothing from a right one at the same address', async t => {
+  const { ask, pass } = await asking(t, { rateLimit: 2, keys: [first] })
+  for (let guess = 0; guess < 10; guess++) await ask(bearer(`guess-${guess}`))
+  t.equal(await ask(bearer('a-guess')), 429)
+  t.equal(await ask(bearer(first)), 200)
+  t.equal(await ask(bearer(first)), 200)
+  pass(1000)
+  t.equal(await ask(bearer('a-guess')), 401, 'the next second has a count of its own')
+})
+
+test('guesses at keys for administration count by their address, each once, and the right key by itself', async t => {
+  for (const keys of [[], [first]]) {
+    const { app } = await asking(t, { rateLimit: 2, keys, adminKeys: [administrator] })
+    const administrate = async (key: string) => {
+      const url = '/v2/repository/models/shapes/load'
+      const { statusCode } = await app.inject({ method: 'POST', url, headers: bearer(key) })
+      return statusCode
+    }
+    t.equal(await administrate('a-guess'), 401)
+    t.equal(await administrate('a-guess'), 401)
+    t.equal(await administrate('a-guess'), 429)
+    t.equal(await administrate(administrator), 200)
+    t.equal(await administrate(administrator), 200)
+    t.equal(await administrate(administrator), 429)
+  }
+})
+
+test('a key for predictions that tries to administrate counts by itself', async t => {
+  const { app, ask } = await asking(t, { rateLimit: 1, keys: [first], adminKeys: [administrator] })
+  const administrate = () =>
+    app.inject({ method: 'POST', url: '/v2/repository/models/shapes/load', headers: bearer(first) })
+  t.equal((await administrate()).statusCode, 403)
+  t.equal((await administrate()).statusCode, 429)
+  t.equal(await ask({}, '127.0.0.1'), 401, 'and not by its address')
 })
 
 test('one network of IPv6 is one caller', async t => {

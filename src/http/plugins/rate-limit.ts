@@ -1,5 +1,5 @@
 import rateLimit, { normalizeIP } from '@fastify/rate-limit'
-import type { FastifyInstance, onRequestAsyncHookHandler } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { XnordError } from '../../errors.ts'
 
 /** Callers whose requests are counted at one time; the one that was seen longest ago is forgotten for a new one. */
@@ -7,17 +7,17 @@ const callers = 2 ** 16
 
 const noHeaders = { 'x-ratelimit-limit': false, 'x-ratelimit-remaining': false, 'x-ratelimit-reset': false }
 
+/** An `onRequest` hook. It counts a request once, however often it is called for it. */
+export type RateLimit = (request: FastifyRequest, reply: FastifyReply) => Promise<void>
+
 /**
  * A hook, to come after that for keys, that refuses with RATE_LIMITED what one caller asks beyond `most` requests a
  * second: one key, else one address (of IPv6, a network of 64 bits: whoever has one address there has all of them).
  *
- * @returns null where there is no limit
+ * @param most 0: there is no limit
  */
-export async function createRateLimit(
-  app: FastifyInstance,
-  most: number,
-): Promise<onRequestAsyncHookHandler | null> {
-  if (most === 0) return null
+export async function createRateLimit(app: FastifyInstance, most: number): Promise<RateLimit> {
+  if (most === 0) return async () => undefined
   await app.register(rateLimit, {
     global: false,
     max: most,
@@ -31,5 +31,8 @@ export async function createRateLimit(
         retryAfter: ttl / 1000,
       }),
   })
-  return app.rateLimit()
+  const limit = app.rateLimit()
+  return async (request, reply) => {
+    await limit.call(app, request, reply)
+  }
 }
