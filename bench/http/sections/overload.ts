@@ -2,7 +2,7 @@
 
 import { digits, percent, table, verdict } from '../../markdown.ts'
 import { type HttpBench, launchXnord, sampleImages } from '../bench.ts'
-import { arriveAtRandom, type OpenLoopResult } from '../open-loop.ts'
+import { arriveAtRandom, type Latency, type OpenLoopResult } from '../open-loop.ts'
 import { startServer } from '../process.ts'
 import { rawPixels } from '../requests.ts'
 import { putUnderLoad } from '../wrk.ts'
@@ -14,6 +14,8 @@ const overload = 2
 const clients = 256
 /** Rows that may wait: a fraction of a second's worth, as an operator who cares for latency sets it. */
 const queueRows = 64
+/** Where no request was answered with 200: it is below no limit. */
+const noAnswer: Latency = { count: 0, p50: Number.NaN, p99: Number.NaN, max: Number.NaN }
 
 export async function measureOverload(bench: HttpBench): Promise<string> {
   const { models, loadCore, connections, seconds } = bench
@@ -35,20 +37,20 @@ export async function measureOverload(bench: HttpBench): Promise<string> {
   const busy = await at(overload)
   await server.stop()
 
-  const calmLatency = quiet.answered['200']
-  const busyLatency = busy.answered['200']
+  const calmLatency = quiet.answered['200'] ?? noAnswer
+  const busyLatency = busy.answered['200'] ?? noAnswer
   const refused = busy.answered['503']
   const checks: readonly (readonly [string, string, string, boolean])[] = [
     [
       'p99 ≤ 5 × p50 at 70 %',
-      digits(calmLatency.p99 / calmLatency.p50),
+      measured(calmLatency.p99 / calmLatency.p50),
       '5',
       calmLatency.p99 <= 5 * calmLatency.p50,
     ],
-    ['p99 ≤ 10 ms at 70 %', `${digits(calmLatency.p99)} ms`, '10 ms', calmLatency.p99 <= 10],
+    ['p99 ≤ 10 ms at 70 %', measured(calmLatency.p99, ' ms'), '10 ms', calmLatency.p99 <= 10],
     [
       'p99 of the accepted at 200 %, over that at 70 %',
-      digits(busyLatency.p99 / calmLatency.p99),
+      measured(busyLatency.p99 / calmLatency.p99),
       '3',
       busyLatency.p99 <= 3 * calmLatency.p99,
     ],
@@ -80,6 +82,10 @@ ${table(
   ['what', 'measured', 'goal', 'met'],
   checks.map(([what, measured, goal, met]) => [what, measured, goal, verdict(met)]),
 )}`
+}
+
+function measured(value: number, unit = ''): string {
+  return Number.isNaN(value) ? 'no answer with 200' : `${digits(value)}${unit}`
 }
 
 function rowsOf(share: number, { sent, answered }: OpenLoopResult): readonly string[][] {
