@@ -6,7 +6,7 @@ import { createHttpServer } from './create-server.ts'
 import { toXnordError } from './fastify-errors.ts'
 import { HeldBytes } from './held-bytes.ts'
 import type { Metrics } from './metrics.ts'
-import { answerClientError } from './plugins/client-error.ts'
+import { answerClientErrors } from './plugins/client-error.ts'
 import { endConnectionsOnClose } from './plugins/closing.ts'
 import { limitConnections } from './plugins/connections.ts'
 import { answerErrors, inferenceStyle, newRequestId, problemStyle, sendError } from './plugins/errors.ts'
@@ -50,9 +50,8 @@ export interface AppOptions {
 export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   const { service, config, metrics, statistics, log } = options
   const heldBytes = new HeldBytes(config.maxHeldBytes)
-  metrics.watch(service, heldBytes, config.batchDelay)
-
   const requestLog = log !== undefined && config.logRequests ? log : null
+  metrics.watch(service, heldBytes, config.batchDelay)
 
   const app = Fastify({
     ...(log !== undefined && { loggerInstance: log }),
@@ -71,7 +70,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
       reply.headers({ ...securityHeaders, 'x-request-id': request.id })
       sendError(toXnordError(thrown, problemStyle.invalidBody), request, reply, problemStyle)
     },
-    clientErrorHandler: answerClientError,
+    clientErrorHandler: answerClientErrors(metrics, requestLog),
     serverFactory(handle) {
       const server = createHttpServer(config)
       const closing = () => !server.listening

@@ -59,6 +59,11 @@ export const metricTable = {
     help: 'Connections closed at once, since XNORD_MAX_CONNECTIONS was reached.',
     labels: [],
   },
+  unparsed_requests_total: {
+    type: 'counter',
+    help: 'Requests that are not valid HTTP, or did not arrive in time, by the code of their refusal.',
+    labels: ['code'],
+  },
   compared_rows_total: {
     type: 'counter',
     help: 'Rows answered by the discrete network and the baseline both, by whether their first classes are the same.',

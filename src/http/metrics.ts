@@ -38,6 +38,15 @@ const rowCodes: readonly ErrorCode[] = [
   'INTERNAL',
 ]
 
+/** With which Node's HTTP parser refuses what is no request. */
+const unparsedCodes = [
+  'REQUEST_MALFORMED',
+  'HEADERS_TOO_LARGE',
+  'REQUEST_TIMEOUT',
+] as const satisfies readonly ErrorCode[]
+
+export type UnparsedCode = (typeof unparsedCodes)[number]
+
 /** What is counted of a request for predictions, and how all of it is read. */
 export interface Metrics {
   /** Handed to serving, which tells it what happens to rows. */
@@ -59,6 +68,8 @@ export interface Metrics {
   /** A request was refused before anything was made of it. */
   requestShed(): void
   connectionRefused(): void
+  /** The HTTP parser has refused what came. */
+  unparsed(code: UnparsedCode): void
   readonly contentType: string
   /** The text that Prometheus scrapes. */
   render(): Promise<string>
@@ -101,6 +112,7 @@ export function createMetrics(): Metrics {
   const refusedUploads = counter('refused_uploads_total')
   const refusedRequests = counter('refused_requests_total')
   const refusedConnections = counter('refused_connections_total')
+  const unparsedRequests = counter('unparsed_requests_total')
   const comparedRows = counter('compared_rows_total')
   const batches = counter('batches_total')
   const batchRows = histogram('batch_rows')
@@ -212,6 +224,7 @@ export function createMetrics(): Metrics {
       })
       for (const model of service.models()) observer.loaded(model)
       for (const cause of workerLossCauses) lostWorkers.inc({ cause }, 0)
+      for (const code of unparsedCodes) unparsedRequests.inc({ code }, 0)
       new Gauge({ ...describe('build_info'), registers: [registry] }).set(
         { version, backend: service.backend, node: process.versions.node },
         1,
@@ -238,6 +251,9 @@ export function createMetrics(): Metrics {
     },
     connectionRefused() {
       refusedConnections.inc()
+    },
+    unparsed(code) {
+      unparsedRequests.inc({ code })
     },
     contentType: registry.contentType,
     render: () => registry.metrics(),

@@ -150,6 +150,7 @@ test('every combination of labels is there from the start, at zero', async t => 
   metrics.compared(shapes, true)
   metrics.uploadRefused()
   metrics.connectionRefused()
+  metrics.unparsed('REQUEST_TIMEOUT')
   const ours = (line: string) => Object.keys(metricTable).some(name => line.startsWith(`xnord_${name}`))
   t.same(names(await series(metrics)).filter(ours), before.filter(ours))
 })
