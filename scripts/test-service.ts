@@ -23,6 +23,10 @@ const exceptions: ReadonlyMap<string, string> = new Map([
     'src/serving/worker.ts',
     'the entry of a worker thread, which coverage does not see; all it calls is in worker-tasks.ts',
   ],
+  [
+    'src/serving/loading-thread.ts',
+    'the entry of a thread, which coverage does not see; all it calls is in loading.ts',
+  ],
 ])
 
 const root = fileURLToPath(new URL('../', import.meta.url))

@@ -3,6 +3,7 @@ import { asXnordError, XnordError } from '../errors.ts'
 import { byNameAndVersion, Catalog, quote } from './catalog.ts'
 import { collectGarbage } from './garbage.ts'
 import type { Holders } from './holders.ts'
+import { loadApart } from './loading.ts'
 import type { ModelSpec } from './messages.ts'
 import { type LoadedModel, loadModel } from './model.ts'
 import type { WorkerPool } from './pool.ts'
@@ -151,7 +152,11 @@ export class Library {
     return [...this.#shelves.values()].filter(shelf => shelf.name === name && shelf.current !== null)
   }
 
-  /** Puts a version of the folder on its shelf, unless it is there already. */
+  /**
+   * Puts a version of the folder on its shelf, unless it is there already.
+   *
+   * @param turns at once: nobody waits for an answer yet; in turn: the other workers, and this thread, go on meanwhile
+   */
   async #bring(found: FoundVersion, turns: 'at once' | 'in turn'): Promise<void> {
     this.#requireOpen()
     const { backend, pool, log, maxBatchRows } = this.#options
@@ -162,7 +167,8 @@ export class Library {
     if (shelf.current !== null && shelf.signature === signature) return
     shelf.change = 'LOADING'
     try {
-      const candidate = capped(await loadModel(found, backend, pool.workers, log), maxBatchRows)
+      const read = turns === 'at once' ? loadModel : loadApart
+      const candidate = capped(await read(found, backend, pool.workers, log), maxBatchRows)
       if (shelf.current === null || differ(candidate.served, shelf.current.served)) {
         await this.#open(candidate.spec, turns)
         this.#replace(shelf, candidate)

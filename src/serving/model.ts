@@ -22,6 +22,11 @@ const maxBaselineBytes = 2 ** 30
 
 let lastId = 0
 
+/** A model that another thread has loaded, under an identity that is unique in this one. */
+export function identified({ served, spec }: LoadedModel): LoadedModel {
+  return { served, spec: { ...spec, id: ++lastId } }
+}
+
 /**
  * Reads one version from its folder and lays its weights out in an arena of their own: the one copy of them in this
  * process, however many workers there are.
