@@ -94,7 +94,7 @@ export const metricTable = {
   queue_rows: {
     type: 'gauge',
     help: 'Rows that wait, each counted once a member (and at its cost for the baseline).',
-    labels: [],
+    labels: model,
   },
   in_flight_rows: {
     type: 'gauge',

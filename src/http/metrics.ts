@@ -208,7 +208,15 @@ export function createMetrics(): Metrics {
     observer,
     watch(service, heldBytes, batchDelay) {
       gauge('batch_delay_seconds', () => batchDelay / 1000)
-      gauge('queue_rows', () => service.state().queuedRows)
+      new Gauge({
+        ...describe('queue_rows'),
+        registers: [registry],
+        collect() {
+          this.reset()
+          // Of one version there may be two for a while: one that was swapped has rows to answer still.
+          for (const [model, rows] of service.state().queuedRows) this.inc(labelsOf(model), rows)
+        },
+      })
       gauge('in_flight_rows', () => service.state().inFlightRows)
       gauge('held_bytes', () => heldBytes.held)
       gauge('workers', () => service.state().workers)

@@ -8,7 +8,7 @@ import { FairQueue, Flow, requireBelow } from './queue.ts'
 import { handOver, ServiceRate } from './rate.ts'
 import { PendingRequest, type PendingRow, rowCost } from './request.ts'
 import { type Screened, screen } from './screening.ts'
-import type { Log, Observer, PredictRequest, RejectionReason, RowAnswer } from './types.ts'
+import type { Log, Observer, PredictRequest, RejectionReason, RowAnswer, ServedModel } from './types.ts'
 
 export interface DispatcherOptions {
   readonly pool: Pick<WorkerPool, 'workers' | 'alive' | 'run' | 'decode'>
@@ -54,6 +54,11 @@ export class Dispatcher {
   /** Cost of all that waits. */
   get queuedRows(): number {
     return this.#queue.cost
+  }
+
+  /** The same by model, of those for which somebody waits. */
+  get queuedRowsByModel(): ReadonlyMap<ServedModel, number> {
+    return new Map(Array.from(this.#pending, ({ model, flow }) => [model.served, flow.cost]))
   }
 
   /** Cost of all that workers compute at this moment. */

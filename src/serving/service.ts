@@ -134,7 +134,10 @@ class LibraryService implements Service {
       ready: this.#dispatcher.ready,
       workers: this.#pool.workers,
       busyWorkers: this.#pool.busyWorkers,
-      queuedRows: this.#dispatcher.queuedRows,
+      queuedRows: new Map([
+        ...this.models().map(model => [model, 0] as const),
+        ...this.#dispatcher.queuedRowsByModel,
+      ]),
       inFlightRows: this.#dispatcher.inFlightRows,
       busySeconds: this.#pool.busySeconds,
     }

@@ -173,7 +173,8 @@ export interface ServiceState {
   readonly ready: boolean
   readonly workers: number
   readonly busyWorkers: number
-  readonly queuedRows: number
+  /** By model: those that answer, and those that were swapped or unloaded and for which rows wait still. */
+  readonly queuedRows: ReadonlyMap<ServedModel, number>
   readonly inFlightRows: number
   /** Seconds that workers have spent on tasks since the start, all workers together; never falls. */
   readonly busySeconds: number

@@ -24,11 +24,25 @@ test('the state of serving is read at each scrape', async t => {
   const { app } = await testApp(t, { state: { ready: false } })
   t.equal(await metric(app, 'xnord_workers'), 2)
   t.equal(await metric(app, 'xnord_busy_workers'), 1)
-  t.equal(await metric(app, 'xnord_queue_rows'), 3)
+  t.equal(await metric(app, `xnord_queue_rows{${labels}}`), 3)
   t.equal(await metric(app, 'xnord_in_flight_rows'), 5)
   t.equal(await metric(app, 'xnord_ready'), 0)
   t.equal(await metric(app, 'xnord_worker_busy_seconds_total'), 1.5)
   t.equal(await metric(app, 'xnord_worker_busy_seconds_total'), 1.5, 'a scrape adds nothing')
+})
+
+test('what waits is told of each version, one that was swapped out included, and of nothing that is gone', async t => {
+  const queuedRows = new Map([
+    [shapes, 3],
+    [{ ...shapes, digest: 'e'.repeat(64) }, 4],
+    [{ ...shapes, name: 'digits', version: 1 }, 0],
+  ])
+  const { app } = await testApp(t, { state: { queuedRows } })
+  t.equal(await metric(app, `xnord_queue_rows{${labels}}`), 7)
+  t.equal(await metric(app, 'xnord_queue_rows{model="digits",version="1"}'), 0)
+  queuedRows.clear()
+  const { body } = await app.inject('/metrics')
+  t.notMatch(body, /^xnord_queue_rows\b/m)
 })
 
 test('models and build are told by labels', async t => {

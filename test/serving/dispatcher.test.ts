@@ -41,6 +41,7 @@ test('the dispatcher', async t => {
     const { pool, predict, dispatcher, observed } = harness({ queueRows: 4 })
     const answers = [predict([numbered(1)]), predict([numbered(2)], { members: 3 })]
     t.equal(dispatcher.queuedRows, 3)
+    t.strictSame([...dispatcher.queuedRowsByModel.values()], [3])
     t.equal(dispatcher.inFlightRows, 1)
     await t.rejects(predict([numbered(3)], { networks: 'both' }), { code: 'QUEUE_FULL', retryAfter: 1 })
     await t.rejects(predict(range(0, 5).map(numbered)), { code: 'REQUEST_TOO_LARGE_FOR_QUEUE' })
@@ -53,6 +54,7 @@ test('the dispatcher', async t => {
     pool.answer(1)
     t.same((await Promise.all(answers)).map(logits), [[1], [2]])
     t.equal(dispatcher.queuedRows + dispatcher.inFlightRows, 0)
+    t.equal(dispatcher.queuedRowsByModel.size, 0)
   })
 
   await t.test(

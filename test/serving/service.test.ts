@@ -113,7 +113,11 @@ test('a service with two workers', async t => {
         ['tiny', 1],
       ],
     )
-    t.match(service.state(), { ready: true, workers: 2, busyWorkers: 0, queuedRows: 0, inFlightRows: 0 })
+    t.match(service.state(), { ready: true, workers: 2, busyWorkers: 0, inFlightRows: 0 })
+    t.strictSame(
+      [...service.state().queuedRows],
+      service.models().map(model => [model, 0]),
+    )
     t.equal(service.backend, 'wasm')
   })
 
@@ -253,7 +257,8 @@ test('a service with two workers', async t => {
       answers.map(answer => logits(answer)[0]),
       tinyRows.map((_, row) => tinyLogits(row, 3)),
     )
-    t.match(service.state(), { ready: true, queuedRows: 0, inFlightRows: 0 })
+    t.match(service.state(), { ready: true, inFlightRows: 0 })
+    t.strictSame([...service.state().queuedRows.values()], [0, 0])
   })
 
   await t.test('tells how long its workers have worked', async t => {
