@@ -1,7 +1,31 @@
+import { once } from 'node:events'
 import { setTimeout as delay } from 'node:timers/promises'
+import { Worker } from 'node:worker_threads'
 import { test } from 'tap'
 import { metric, skip, startServer } from './server.ts'
-import { describe, digit, isBalanced, moreAnswers, type Question, startTraffic } from './traffic.ts'
+import {
+  describe,
+  describeLatencies,
+  digit,
+  isBalanced,
+  moreAnswers,
+  type Question,
+  startTraffic,
+} from './traffic.ts'
+
+interface Look {
+  readonly status: number
+  readonly milliseconds: number
+}
+
+async function probe(url: string, looks: number): Promise<readonly Look[]> {
+  const thread = new Worker(new URL('prober.mjs', import.meta.url), {
+    workerData: { url, looks },
+    execArgv: [],
+  })
+  const [found] = await once(thread, 'message')
+  return found as readonly Look[]
+}
 
 /** Four rows, by all members. */
 const heavy: Question = {
@@ -9,6 +33,25 @@ const heavy: Question = {
   path: '/predict',
   body: Uint8Array.from({ length: 4 * 28 * 28 }, (_, index) => (index * 7) & 255),
 }
+
+test('health is answered with 200 all the time, however many connections ask for too much', {
+  skip,
+}, async t => {
+  const server = await startServer({ XNORD_WORKERS: '1', XNORD_QUEUE_ROWS: '64' })
+  t.teardown(() => server.stop())
+  const traffic = startTraffic(server.url, 128, heavy)
+  // When all are connected: each turn of the event loop takes one connection, a probe among them.
+  await moreAnswers(traffic, 2000)
+  for (const path of ['/v2/health/live', '/v2/health/ready']) {
+    const looks = await probe(server.url + path, 100)
+    t.comment(`${path}: ${describeLatencies(looks.map(({ milliseconds }) => milliseconds))}`)
+    t.strictSame([...new Set(looks.map(({ status }) => status))], [200], path)
+  }
+  const balance = await traffic.stop()
+  t.comment(describe(balance))
+  t.ok(isBalanced(balance))
+  t.ok((balance.answered.get(503) ?? 0) > 0, 'it was too much')
+})
 
 test('what is too much is refused, and every request has its answer', { skip }, async t => {
   const server = await startServer({ XNORD_WORKERS: '1', XNORD_QUEUE_ROWS: '64' })

@@ -19,6 +19,8 @@ export interface Balance {
   readonly samples: readonly string[]
   /** Of the refusals with 503, those without a Retry-After of a second or more. */
   readonly withoutRetryAfter: number
+  /** Milliseconds from a request to the end of its answer, in no order. */
+  readonly latencies: readonly number[]
 }
 
 export interface Traffic {
@@ -39,6 +41,7 @@ export function startTraffic(url: string, clients: number, question: Question = 
   const agent = new Agent({ keepAlive: true, maxSockets: clients })
   const answered = new Map<number, number>()
   const samples: string[] = []
+  const latencies: number[] = []
   let sent = 0
   let lost = 0
   let withoutRetryAfter = 0
@@ -47,8 +50,10 @@ export function startTraffic(url: string, clients: number, question: Question = 
   async function client(): Promise<void> {
     while (!stopping) {
       sent++
+      const start = performance.now()
       try {
         const { status, retryAfter, body } = await ask(agent, url, question)
+        latencies.push(performance.now() - start)
         answered.set(status, (answered.get(status) ?? 0) + 1)
         if (status !== 200 && samples.length < 3) samples.push(`${status} ${body.slice(0, 200)}`)
         if (status === 503 && !(Number(retryAfter) >= 1)) withoutRetryAfter++
@@ -68,16 +73,24 @@ export function startTraffic(url: string, clients: number, question: Question = 
       stopping = true
       await done
       agent.destroy()
-      return { sent, answered, lost, samples, withoutRetryAfter }
+      return { sent, answered, lost, samples, withoutRetryAfter, latencies }
     },
   }
 }
 
 /** One line for whoever reads the test's output. */
-export function describe({ sent, answered, lost, samples }: Balance): string {
+export function describe({ sent, answered, lost, samples, latencies }: Balance): string {
   const statuses = [...answered].map(([status, count]) => `${count} × ${status}`).join(', ')
   const others = samples.length === 0 ? '' : ` (${samples.join('; ')})`
-  return `sent ${sent} = answered ${statuses} + lost ${lost}${others}`
+  return `sent ${sent} = answered ${statuses} + lost ${lost}, ${describeLatencies(latencies)}${others}`
+}
+
+/** Times are for whoever reads the test's output: no test asserts them. */
+export function describeLatencies(milliseconds: readonly number[]): string {
+  const sorted = milliseconds.toSorted((left, right) => left - right)
+  const at = (share: number) =>
+    sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))]?.toFixed(1)
+  return `p50 ${at(0.5)} ms, p99 ${at(0.99)} ms, longest ${at(1)} ms`
 }
 
 /** Whether each request has its answer. */
