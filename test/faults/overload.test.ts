@@ -53,8 +53,8 @@ test('health is answered with 200 all the time, however many connections ask for
   t.ok((balance.answered.get(503) ?? 0) > 0, 'it was too much')
 })
 
-test('what is too much is refused, and every request has its answer', { skip }, async t => {
-  const server = await startServer({ XNORD_WORKERS: '1', XNORD_QUEUE_ROWS: '64' })
+test('what the queue has no room for is refused, and every request has its answer', { skip }, async t => {
+  const server = await startServer({ XNORD_WORKERS: '1', XNORD_QUEUE_ROWS: '64', XNORD_MAX_LAG: '0' })
   t.teardown(() => server.stop())
   const traffic = startTraffic(server.url, 48, heavy)
   const health: number[] = []
@@ -76,4 +76,20 @@ test('what is too much is refused, and every request has its answer', { skip }, 
     4 * balance.answered.get(503)!,
     'each refused row is counted',
   )
+})
+
+test('what arrives faster than it is read is refused unread, and every request has its answer', {
+  skip,
+}, async t => {
+  const server = await startServer({ XNORD_WORKERS: '1', XNORD_MAX_LAG: '1' })
+  t.teardown(() => server.stop())
+  const traffic = startTraffic(server.url, 128)
+  await moreAnswers(traffic, 4000)
+  const balance = await traffic.stop()
+  t.comment(describe(balance))
+  t.ok(isBalanced(balance))
+  t.strictSame([...balance.answered.keys()].sort(), [200, 503])
+  t.equal(balance.withoutRetryAfter, 0)
+  t.equal(await metric(server.url, /^xnord_refused_requests_total\b/), balance.answered.get(503))
+  t.equal(await metric(server.url, /^xnord_requests_total\{.*status="503"/), balance.answered.get(503))
 })
