@@ -1,4 +1,3 @@
-import rateLimit, { normalizeIP } from '@fastify/rate-limit'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { XnordError } from '../../errors.ts'
 
@@ -18,6 +17,8 @@ export type RateLimit = (request: FastifyRequest, reply: FastifyReply) => Promis
  */
 export async function createRateLimit(app: FastifyInstance, most: number): Promise<RateLimit> {
   if (most === 0) return async () => undefined
+  // Few servers limit it, and it is 20 ms to load.
+  const { default: rateLimit, normalizeIP } = await import('@fastify/rate-limit')
   await app.register(rateLimit, {
     global: false,
     max: most,
