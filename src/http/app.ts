@@ -9,6 +9,7 @@ import type { Metrics } from './metrics.ts'
 import { answerClientErrors } from './plugins/client-error.ts'
 import { endConnectionsOnClose } from './plugins/closing.ts'
 import { limitConnections } from './plugins/connections.ts'
+import { docs } from './plugins/docs.ts'
 import { answerErrors, inferenceStyle, newRequestId, problemStyle, sendError } from './plugins/errors.ts'
 import { readIntegers } from './plugins/integers.ts'
 import { createKeyHooks } from './plugins/keys.ts'
@@ -101,6 +102,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   const methodsOf = collectMethods(app)
   answerErrors(app, problemStyle, methodsOf)
   await addOpenapi(app)
+  await app.register(docs)
   const limitRate = await createRateLimit(app, config.rateLimit)
   const context: HttpContext = {
     service,

@@ -156,3 +156,24 @@ test('/docs shows the document', async t => {
   t.equal(answer.statusCode, 200)
   t.match(answer.headers['content-type'], /^text\/html/)
 })
+
+test('/docs has all that it loads, and shows the same document', async t => {
+  const { app } = await testApp(t)
+  for (const [file, type] of [
+    ['swagger-ui.css', 'text/css'],
+    ['swagger-ui-bundle.js', 'application/javascript'],
+    ['swagger-initializer.js', 'application/javascript'],
+  ] as const) {
+    const answer = await app.inject(`/docs/static/${file}`)
+    t.equal(answer.statusCode, 200, file)
+    t.equal(String(answer.headers['content-type']).split(';')[0], type, file)
+  }
+  t.same((await app.inject('/docs/json')).json(), (await app.inject('/openapi.json')).json())
+})
+
+test('what /docs does not have is no route', async t => {
+  const { app } = await testApp(t)
+  const answer = await app.inject('/docs/nothing')
+  t.equal(answer.statusCode, 404)
+  t.equal(answer.json().code, 'ROUTE_UNKNOWN')
+})

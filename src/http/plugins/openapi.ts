@@ -1,5 +1,4 @@
 import swagger from '@fastify/swagger'
-import swaggerUi from '@fastify/swagger-ui'
 import type { FastifyInstance } from 'fastify'
 import { type TProperties, Type } from 'typebox'
 import { Model, ModelList } from '../schemas/models.ts'
@@ -22,7 +21,6 @@ import {
   Statistics,
 } from '../schemas/v2.ts'
 import { version } from '../version.ts'
-import { addSecurityHeaders, documentHeaders } from './security-headers.ts'
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -57,7 +55,7 @@ const shared = [
 /** Of a route that takes a key. */
 export const keySecurity = [{ key: [] }]
 
-/** Collects the routes' schemas into `/openapi.json`, shown at `/docs`. Registered on the root, before the routes. */
+/** Collects the routes' schemas into `/openapi.json`. Registered on the root, before the routes. */
 export async function addOpenapi(app: FastifyInstance): Promise<void> {
   for (const schema of shared) app.addSchema(schema)
   const withoutBody = new Set<string>()
@@ -102,10 +100,6 @@ export async function addOpenapi(app: FastifyInstance): Promise<void> {
       for (const path of withoutBody) Object.assign(paths![path]!.post!.requestBody!, { required: false })
       return documents.openapiObject
     },
-  })
-  await app.register(async docs => {
-    addSecurityHeaders(docs, documentHeaders)
-    await docs.register(swaggerUi, { routePrefix: '/docs' })
   })
   app.get('/openapi.json', { schema: { hide: true } }, async () => app.swagger())
 }
