@@ -103,19 +103,19 @@ function parametersOf(operation: Operation, input: ValueLayout, tables: Tables):
       biases: tables.floats('bias', out, 0),
     }
   }
-  const threshold = (member: number, channel: number) => tables.entries('threshold', member)[channel]
   // Of n, the largest sum, and a distance d the sum is n − 2d, so that it reaches t where d ≤ ⌊(n − t) / 2⌋.
   const limits =
     input.type === 'pixels'
-      ? tables.integers(
-          out,
-          NEVER.pixels,
-          ['threshold', 'sign', 'mask'],
-          (member, channel) => threshold(member, channel) + ZERO_PIXEL * weightSum(planes(member), channel),
-        )
-      : tables.integers(out, NEVER.bits, ['threshold', 'mask'], (member, channel) =>
-          Math.floor((largestSum(planes(member), channel) - threshold(member, channel)) / 2),
-        )
+      ? tables.integers(out, NEVER.pixels, ['threshold', 'sign', 'mask'], member => {
+          const threshold = tables.entries('threshold', member)
+          const of = planes(member)
+          return channel => threshold[channel] + ZERO_PIXEL * weightSum(of, channel)
+        })
+      : tables.integers(out, NEVER.bits, ['threshold', 'mask'], member => {
+          const threshold = tables.entries('threshold', member)
+          const of = planes(member)
+          return channel => Math.floor((largestSum(of, channel) - threshold[channel]) / 2)
+        })
   return { ...none, weights, limits }
 }
 
@@ -127,14 +127,15 @@ function totalsOf(
 ): Block | null {
   switch (type) {
     case 'pixels':
-      return tables.integers(
-        out,
-        0,
-        ['sign', 'mask'],
-        (member, channel) => ZERO_PIXEL * weightSum(planes(member), channel),
-      )
+      return tables.integers(out, 0, ['sign', 'mask'], member => {
+        const of = planes(member)
+        return channel => ZERO_PIXEL * weightSum(of, channel)
+      })
     case 'bits':
-      return tables.integers(out, 0, ['mask'], (member, channel) => largestSum(planes(member), channel))
+      return tables.integers(out, 0, ['mask'], member => {
+        const of = planes(member)
+        return channel => largestSum(of, channel)
+      })
     case 'floats':
       return null
   }
@@ -195,12 +196,13 @@ class Tables {
     length: number,
     beyond: number,
     parts: readonly string[],
-    of: (member: number, channel: number) => number,
+    of: (member: number) => (channel: number) => number,
   ): Block {
     const padded = alignUp(length, CHANNEL_ALIGNMENT)
     return this.block(4 * padded, parts, (copy, member) => {
       const table = new Int32Array(copy.buffer, copy.byteOffset, padded).fill(beyond)
-      for (let channel = 0; channel < length; channel++) table[channel] = of(member, channel)
+      const entry = of(member)
+      for (let channel = 0; channel < length; channel++) table[channel] = entry(channel)
     })
   }
 

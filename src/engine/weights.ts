@@ -40,21 +40,26 @@ function rowOf({ sign, mask, out, taps }: Planes, plane: number, channel: number
 }
 
 /** Σ 2^shift over the weights of a channel that are not 0. */
-export function largestSum(planes: Planes, channel: number): number {
-  return sumOf(planes, row => (row.mask ? countOnes(row.mask) : planes.taps), channel)
+export function largestSum({ mask, taps, shifts, out }: Planes, channel: number): number {
+  const bytes = tapBytes(taps)
+  let sum = 0
+  for (const [plane, shift] of shifts.entries()) {
+    const begin = (plane * out + channel) * bytes
+    sum += 2 ** shift * (mask ? countOnes(mask, begin, begin + bytes) : taps)
+  }
+  return sum
 }
 
 /** The sum of a channel's weights. */
 export function weightSum(planes: Planes, channel: number): number {
-  const ofRow = ({ sign, mask }: Row) => 2 * countOnes(sign) - (mask ? countOnes(mask) : planes.taps)
-  return sumOf(planes, ofRow, channel)
-}
-
-function sumOf(planes: Planes, ofRow: (row: Row) => number, channel: number): number {
-  return planes.shifts.reduce(
-    (sum, shift, plane) => sum + 2 ** shift * ofRow(rowOf(planes, plane, channel)),
-    0,
-  )
+  const { sign, taps, shifts, out } = planes
+  const bytes = tapBytes(taps)
+  let positive = 0
+  for (const [plane, shift] of shifts.entries()) {
+    const begin = (plane * out + channel) * bytes
+    positive += 2 ** shift * countOnes(sign, begin, begin + bytes)
+  }
+  return 2 * positive - largestSum(planes, channel)
 }
 
 /** Lanes of all blocks: what each tap's weights are padded to. */
@@ -89,10 +94,16 @@ export function packForBits(planes: Planes, window: Window, target: Uint8Array):
   const line = new Uint32Array(2 * run)
   const lineBytes = new Uint8Array(line.buffer)
 
+  // Where pixels have no padding, in whole bytes, a line of the file is one of the table.
+  const lineLength = channels === 8 * pixelBytes ? pixels * pixelBytes : null
+
   /** Puts a line of a row, from a half word on, so many of them apart. */
   const putLine = (row: Uint8Array, y: number, begin: number, step: number) => {
-    for (let pixel = 0; pixel < pixels; pixel++) {
-      copyBits(row, (y * pixels + pixel) * channels, channels, lineBytes, pixel * pixelBytes)
+    if (lineLength !== null) lineBytes.set(row.subarray(y * lineLength, (y + 1) * lineLength))
+    else {
+      for (let pixel = 0; pixel < pixels; pixel++) {
+        copyBits(row, (y * pixels + pixel) * channels, channels, lineBytes, pixel * pixelBytes)
+      }
     }
     for (let word = 0, at = begin; word < run; word++, at += step) {
       halves[at] = line[2 * word]

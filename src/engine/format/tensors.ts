@@ -161,10 +161,13 @@ function readPlanes(
   const mask = take(`${name}.mask`, 'U8', ...shapes(planes, out, bytes)).data
   checkTail(`${name}.mask`, mask, taps)
   // One of the two may be shared by the members, so every member's pair is looked at.
-  for (let index = 0; index < Math.max(sign.length, mask.length); index++) {
-    if (sign[index % sign.length] & ~mask[index % mask.length]) {
-      fail(`${name}.sign[${index % sign.length}]`, 'has a bit where the weight is masked')
+  const most = Math.max(sign.length, mask.length)
+  for (let index = 0, ofSign = 0, ofMask = 0; index < most; index++) {
+    if (sign[ofSign] & ~mask[ofMask]) {
+      fail(`${name}.sign[${ofSign}]`, 'has a bit where the weight is masked')
     }
+    if (++ofSign === sign.length) ofSign = 0
+    if (++ofMask === mask.length) ofMask = 0
   }
   checkDisjoint(`${name}.mask`, mask, planes, out * bytes)
 }
