@@ -1,6 +1,6 @@
 import type { FastifyRequest } from 'fastify'
-import { Type } from 'typebox'
 import { XnordError } from '../errors.ts'
+import { Type } from './schemas/type.ts'
 
 /** Milliseconds that a deadline may be away: nobody waits for longer. */
 export const longestDeadline = 3_600_000

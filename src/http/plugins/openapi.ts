@@ -1,6 +1,5 @@
 import swagger from '@fastify/swagger'
 import type { FastifyInstance } from 'fastify'
-import { type TProperties, Type } from 'typebox'
 import { Model, ModelList } from '../schemas/models.ts'
 import {
   BaselinePrediction,
@@ -11,6 +10,7 @@ import {
   PredictionAnswer,
 } from '../schemas/predict.ts'
 import { InferenceError, Problem, RowError } from '../schemas/problem.ts'
+import { type TProperties, Type } from '../schemas/type.ts'
 import {
   InferRequest,
   InferResponse,

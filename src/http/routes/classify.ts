@@ -1,6 +1,5 @@
 import multipart from '@fastify/multipart'
 import type { FastifyInstance } from 'fastify'
-import { type TSchema, Type } from 'typebox'
 import { type ErrorCode, XnordError } from '../../errors.ts'
 import { writeBaseline, writeComparison, writePrediction } from '../answers.ts'
 import { answerRows, type Variant } from '../classification.ts'
@@ -9,6 +8,7 @@ import { deadlineHeader } from '../deadline.ts'
 import { imageTypes, pixelType } from '../media-types.ts'
 import { CompareQuery, PredictQuery, predictBody } from '../schemas/predict.ts'
 import { bodyErrors, ok, predictionErrors, problems } from '../schemas/responses.ts'
+import { type TSchema, Type } from '../schemas/type.ts'
 import type { RawBody } from '../uploads.ts'
 
 interface ClassifyRoute {

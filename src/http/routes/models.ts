@@ -1,9 +1,9 @@
 import type { FastifyInstance } from 'fastify'
-import type { Static } from 'typebox'
 import type { ServedModel } from '../../serving/types.ts'
 import type { HttpContext } from '../context.ts'
 import { type Model, ModelParams } from '../schemas/models.ts'
 import { ok, problems } from '../schemas/responses.ts'
+import type { Static } from '../schemas/type.ts'
 
 /** `GET /models` and `GET /models/{name}`: what is loaded. */
 export async function modelRoutes(app: FastifyInstance, { service }: HttpContext): Promise<void> {

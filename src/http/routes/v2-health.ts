@@ -1,8 +1,8 @@
 import type { FastifyInstance } from 'fastify'
-import { Type } from 'typebox'
 import { XnordError } from '../../errors.ts'
 import type { HttpContext } from '../context.ts'
 import { notReady, ok } from '../schemas/responses.ts'
+import { Type } from '../schemas/type.ts'
 
 const flag = (name: string) => Type.Object({ [name]: Type.Literal(true) })
 

@@ -1,5 +1,4 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import { Type } from 'typebox'
 import { type ErrorCode, XnordError } from '../../errors.ts'
 import { holdBody, readDecoded } from '../body.ts'
 import type { HttpContext } from '../context.ts'
@@ -7,6 +6,7 @@ import { toXnordError } from '../fastify-errors.ts'
 import { inferenceStyle, sendError } from '../plugins/errors.ts'
 import { keySecurity } from '../plugins/openapi.ts'
 import { bodyErrors, inferenceErrors, modelFileErrors, ok } from '../schemas/responses.ts'
+import { Type } from '../schemas/type.ts'
 import {
   ModelPath,
   RepositoryChangeRequest,

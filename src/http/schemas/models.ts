@@ -1,4 +1,4 @@
-import { type Static, Type } from 'typebox'
+import { type Static, Type } from './type.ts'
 
 const ModelVersion = Type.Object({
   version: Type.Integer({ minimum: 1 }),

@@ -1,5 +1,5 @@
-import { type Static, type TProperties, Type } from 'typebox'
 import { longestDeadline } from '../deadline.ts'
+import { type Static, type TProperties, Type } from './type.ts'
 
 const query = {
   model: Type.Optional(

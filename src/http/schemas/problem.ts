@@ -1,5 +1,5 @@
-import { Type } from 'typebox'
 import { errorTable } from '../../errors.ts'
+import { Type } from './type.ts'
 
 const codes = Object.keys(errorTable)
 

@@ -1,6 +1,7 @@
 /** The answers of a route, for its `response`: documentation, and what tests hold every answer to. */
-import { type TSchema, Type } from 'typebox'
+
 import { type ErrorCode, errorTable } from '../../errors.ts'
+import { type TSchema, Type } from './type.ts'
 
 type Headers = Readonly<Record<string, TSchema>>
 

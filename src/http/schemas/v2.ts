@@ -1,5 +1,5 @@
-import { type Static, Type } from 'typebox'
 import { longestDeadline } from '../deadline.ts'
+import { type Static, Type } from './type.ts'
 
 /** Of what the protocol calls parameters; unknown ones are allowed, and mean nothing here. */
 const open = { additionalProperties: true }
