@@ -5,14 +5,14 @@
  */
 
 import { execFileSync } from 'node:child_process'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { availableParallelism, tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { loadBackend } from '../src/serving/backend.ts'
 import { readCpu, versions } from './cpu.ts'
-import type { HttpBench } from './http/bench.ts'
+import type { HttpBench, Section } from './http/bench.ts'
 import { measureConstant } from './http/sections/constant.ts'
 import { measureOverload } from './http/sections/overload.ts'
 import { measureRivals } from './http/sections/rivals.ts'
@@ -20,6 +20,7 @@ import { measureStart } from './http/sections/start.ts'
 import { measureVgg } from './http/sections/vgg.ts'
 import { writeVggRepository } from './http/vgg-repository.ts'
 import { writePart } from './page.ts'
+import { plotBars } from './plot.ts'
 
 const root = fileURLToPath(new URL('../', import.meta.url))
 const { values: options } = parseArgs({
@@ -53,7 +54,7 @@ const bench: HttpBench = {
 // This process reads what the servers log: not on their core.
 execFileSync('taskset', ['-acp', String(bench.loadCore), String(process.pid)], { stdio: 'ignore' })
 const vggModels = join(scratch, 'models')
-const sections: Readonly<Record<string, () => Promise<string>>> = {
+const sections: Readonly<Record<string, () => Promise<Section>>> = {
   constant: () => measureConstant(bench),
   vgg: () => {
     writeVggRepository(vggModels, bench.backend)
@@ -63,13 +64,21 @@ const sections: Readonly<Record<string, () => Promise<string>>> = {
   overload: () => measureOverload(bench),
   start: () => measureStart(bench, Number(options.soak)),
 }
-const parts: string[] = [introduction()]
+const measured: Section[] = []
 for (const name of options.sections.split(',')) {
   const measure = sections[name]
   if (measure === undefined) throw new Error(`--sections: there is no ${name}`)
-  parts.push(await measure())
+  measured.push(await measure())
 }
-const part = parts.filter(Boolean).join('\n\n')
+const part = [introduction(), ...measured.map(({ text }) => text)].filter(Boolean).join('\n\n')
+const groups = measured.flatMap(section => section.groups)
+if (groups.length > 0) {
+  const caption = 'Over HTTP: xnord beside others on one core, medians'
+  writeFileSync(
+    join(resolve(options.out), 'benchmarks-http.svg'),
+    plotBars(groups, { caption, ownScales: true }),
+  )
+}
 writePart(join(resolve(options.out), 'benchmarks.md'), 'http', part)
 console.log(part)
 process.exit(0)
@@ -85,5 +94,7 @@ ${model}${identity === null ? '' : ` (${identity})`}, with ${flags.join(', ')} �
 
 Loopback, keep-alive, ${connections} connections by \`wrk\`, which has a core of its own; the server, with one worker and its log
 of requests written to a pipe, has the other. Contestants take turns: n = ${rounds} rounds of ${seconds} s each. Figures are medians with
-quartiles in brackets, ratios medians of the ratios within rounds; CPU µs is the server's processor time a request.`
+quartiles in brackets, ratios medians of the ratios within rounds; CPU µs is the server's processor time a request.
+
+![Requests a second, and latencies](benchmarks-http.svg)`
 }

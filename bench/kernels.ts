@@ -21,9 +21,9 @@ import { readCpu, versions } from './cpu.ts'
 import { type Network, networks, randomWeights, withWeights } from './networks.ts'
 import { writePart } from './page.ts'
 import { PeakMeter } from './peak.ts'
-import { plot } from './plot.ts'
+import { plotBars } from './plot.ts'
 import { measureCalls } from './sections/calls.ts'
-import { forwardSection, measureForward } from './sections/forward.ts'
+import { barsOf, forwardSection, measureForward } from './sections/forward.ts'
 import { layersSection, measureLayers } from './sections/layers.ts'
 import { memorySection } from './sections/memory.ts'
 import { measureParity } from './sections/parity.ts'
@@ -81,7 +81,8 @@ await peak.measure()
 const interruptionsPerSecond =
   (1000 * (interruptions() - start.interruptions)) / (performance.now() - start.milliseconds)
 
-writeFileSync(join(options.out, 'benchmarks.svg'), plot(contests, rounds.rounds))
+const caption = `Times as fast as float32 in ONNX Runtime, one thread, median of ${rounds.rounds} rounds`
+writeFileSync(join(options.out, 'benchmarks.svg'), plotBars(contests.map(barsOf), { caption }))
 const part = [
   introduction(),
   '![Times as fast as float32 in ONNX Runtime](benchmarks.svg)',

@@ -32,6 +32,11 @@ export function percent(share: number): string {
   return `${(100 * share).toFixed(1)} %`
 }
 
+/** Without marks of code, for where they would be shown. */
+export function plain(markdown: string): string {
+  return markdown.replaceAll('`', '')
+}
+
 export function verdict(met: boolean): string {
   return met ? 'yes' : '**no**'
 }

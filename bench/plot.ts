@@ -1,56 +1,56 @@
-/** The ratios as bars, in an SVG that is legible on white and on black. */
+/** Bars in groups, in an SVG that is legible on white and on black. */
 
-import type { Contest } from './sections/forward.ts'
-
-interface Bar {
+export interface Bar {
   readonly label: string
-  readonly ratio: number
+  /** From 0. */
+  readonly value: number
+  /** What stands behind the bar. */
+  readonly text: string
   readonly isOurs: boolean
 }
 
+export interface BarGroup {
+  readonly title: string
+  readonly bars: readonly Bar[]
+}
+
+export interface PlotOptions {
+  /** Above the bars, and read aloud in their place. */
+  readonly caption: string
+  /** Each group on a scale of its own: where units or magnitudes differ. */
+  readonly ownScales?: boolean
+}
+
 const width = 760
-const left = 150
+const left = 190
+const right = 90
 const barHeight = 16
-const groupGap = 34
+const groupGap = 14
 const top = 40
 
-/** Times as fast as float32 in ONNX Runtime: each backend, and ONNX Runtime's int8 beside them. */
-export function plot(contests: readonly Contest[], rounds: number): string {
-  const groups = contests.map(({ network, rows, opponents, passes }) => ({
-    title: `${network.name}, ${rows === 1 ? 'one row' : `${rows} rows a call`}`,
-    bars: [
-      ...passes.map(
-        ({ backend, faster }): Bar => ({
-          label: backend,
-          ratio: faster.float32.median,
-          isOurs: true,
-        }),
-      ),
-      { label: 'ORT int8', ratio: opponents.float32.median / opponents.int8.median, isOurs: false },
-      { label: 'ORT float32', ratio: 1, isOurs: false },
-    ],
-  }))
-  const largest = Math.max(...groups.flatMap(({ bars }) => bars.map(({ ratio }) => ratio)))
-  const scale = (width - left - 70) / largest
+export function plotBars(groups: readonly BarGroup[], { caption, ownScales = false }: PlotOptions): string {
+  const largestOf = (some: readonly BarGroup[]) =>
+    Math.max(...some.flatMap(({ bars }) => bars.map(({ value }) => value)))
   const parts: string[] = []
   let y = top
-  for (const { title, bars } of groups) {
-    parts.push(`<text class="title" x="0" y="${y + 12}">${title}</text>`)
+  for (const group of groups) {
+    const scale = (width - left - right) / largestOf(ownScales ? [group] : groups)
+    parts.push(`<text class="title" x="0" y="${y + 12}">${escaped(group.title)}</text>`)
     y += 20
-    for (const { label, ratio, isOurs } of bars) {
-      const length = (ratio * scale).toFixed(1)
+    for (const { label, value, text, isOurs } of group.bars) {
+      const length = value * scale
       const middle = y + barHeight / 2 + 4
       parts.push(
-        `<text x="${left - 8}" y="${middle}" text-anchor="end">${label}</text>`,
-        `<rect class="${isOurs ? 'ours' : 'theirs'}" x="${left}" y="${y + 1}" width="${length}" height="${barHeight - 2}"/>`,
-        `<text x="${(left + ratio * scale + 6).toFixed(1)}" y="${middle}">${ratio.toFixed(1)}×</text>`,
+        `<text x="${left - 8}" y="${middle}" text-anchor="end">${escaped(label)}</text>`,
+        `<rect class="${isOurs ? 'ours' : 'theirs'}" x="${left}" y="${y + 1}" width="${length.toFixed(1)}" height="${barHeight - 2}"/>`,
+        `<text x="${(left + length + 6).toFixed(1)}" y="${middle}">${escaped(text)}</text>`,
       )
       y += barHeight
     }
-    y += groupGap - 20
+    y += groupGap
   }
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${y}" role="img" aria-labelledby="caption">
-<title id="caption">How many times as fast as float32 in ONNX Runtime, one thread</title>
+<title id="caption">${escaped(caption)}</title>
 <style>
 text { font: 12px system-ui, sans-serif; fill: #333 }
 .title { font-weight: 600 }
@@ -62,8 +62,12 @@ text { fill: #ddd }
 .theirs { fill: #777 }
 }
 </style>
-<text class="title" x="0" y="16">Times as fast as float32 in ONNX Runtime, one thread, median of ${rounds} rounds</text>
+<text class="title" x="0" y="16">${escaped(caption)}</text>
 ${parts.join('\n')}
 </svg>
 `
+}
+
+function escaped(text: string): string {
+  return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;')
 }

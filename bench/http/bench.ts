@@ -1,6 +1,7 @@
 /** What all sections measure with. */
 
 import type { LoadedBackend } from '../../src/serving/backend.ts'
+import type { BarGroup } from '../plot.ts'
 import type { Launch } from './process.ts'
 
 export interface HttpBench {
@@ -17,6 +18,12 @@ export interface HttpBench {
   readonly connections: number
   readonly serverCore: number
   readonly loadCore: number
+}
+
+/** What a section has measured: its part of the page, and its groups of the plot. */
+export interface Section {
+  readonly text: string
+  readonly groups: readonly BarGroup[]
 }
 
 /** xnord as users start it, with one worker, on its core. */

@@ -13,6 +13,7 @@ import { lenet, type Network, resnet18, vggSmall } from '../networks.ts'
 import { floatTwin } from '../onnx/float-twin.ts'
 import { int8Twin } from '../onnx/int8-twin.ts'
 import { calibrate, openSession, randomImage } from '../onnx/session.ts'
+import type { Bar, BarGroup } from '../plot.ts'
 import { type Contestant, ratios, type Spread, spreadOf, takeTurns } from '../rounds.ts'
 
 const opponents = ['float32', 'int8'] as const
@@ -32,6 +33,24 @@ export interface Contest {
   readonly passes: readonly Pass[]
   /** Milliseconds a call. */
   readonly opponents: Readonly<Record<Opponent, Spread>>
+}
+
+/** Its backends as bars, and ONNX Runtime's int8 beside them. */
+export function barsOf({ network, rows, opponents, passes }: Contest): BarGroup {
+  const bar = (label: string, ratio: number, isOurs: boolean): Bar => ({
+    label,
+    value: ratio,
+    text: `${ratio.toFixed(1)}×`,
+    isOurs,
+  })
+  return {
+    title: `${network.name}, ${rows === 1 ? 'one row' : `${rows} rows a call`}`,
+    bars: [
+      ...passes.map(({ backend, faster }) => bar(backend, faster.float32.median, true)),
+      bar('ORT int8', opponents.float32.median / opponents.int8.median, false),
+      bar('ORT float32', 1, false),
+    ],
+  }
 }
 
 interface Goal {

@@ -1,13 +1,15 @@
 /** How much of an HTTP server's own speed is left when every request is classified. */
 
 import { fileURLToPath } from 'node:url'
-import { digits, percent, spread, table, verdict } from '../../markdown.ts'
-import { type HttpBench, launchXnord, sampleImages } from '../bench.ts'
+import { digits, percent, plain, spread, table, verdict } from '../../markdown.ts'
+import type { BarGroup } from '../../plot.ts'
+import { type HttpBench, launchXnord, type Section, sampleImages } from '../bench.ts'
 import { duel } from '../duel.ts'
 import { type Launch, startServer } from '../process.ts'
 import { binaryTensor, greyPngs, multipart, type Request, rawPixels } from '../requests.ts'
 
 const side = 28
+const names = ['xnord', 'same app, constant', 'bare Fastify, constant'] as const
 
 interface Case {
   readonly title: string
@@ -17,7 +19,7 @@ interface Case {
   readonly goal: number
 }
 
-export async function measureConstant(bench: HttpBench): Promise<string> {
+export async function measureConstant(bench: HttpBench): Promise<Section> {
   const { digits: model, rounds, seconds, connections, loadCore } = bench
   const images = sampleImages(32, side * side)
   const pngs = greyPngs(images, side, side)
@@ -46,17 +48,27 @@ export async function measureConstant(bench: HttpBench): Promise<string> {
   const same = await startServer(launchConstant(bench, 'same-server', 9802, '/v2/health/ready'))
   const bare = await startServer(launchConstant(bench, 'bare-server', 9803, '/ready'))
   const rows: string[][] = []
+  const groups: BarGroup[] = []
   for (const { title, ours, constant, goal } of cases) {
     const { sides, faster } = await duel(
       [
-        { name: 'xnord', server: xnord, request: ours, rows: 1 },
-        { name: 'same app', server: same, request: constant, rows: 1 },
-        { name: 'bare Fastify', server: bare, request: constant, rows: 1 },
+        { name: names[0], server: xnord, request: ours, rows: 1 },
+        { name: names[1], server: same, request: constant, rows: 1 },
+        { name: names[2], server: bare, request: constant, rows: 1 },
       ],
       rounds,
       { core: loadCore, connections, seconds },
     )
     const share = faster(0, 1).median
+    groups.push({
+      title: `${plain(title)}: requests a second`,
+      bars: sides.map(({ requestsPerSecond: { median } }, index) => ({
+        label: names[index]!,
+        value: median,
+        text: digits(median),
+        isOurs: index === 0,
+      })),
+    })
     rows.push([
       title,
       ...sides.flatMap(({ requestsPerSecond, cpuMicroseconds }) => [
@@ -71,7 +83,7 @@ export async function measureConstant(bench: HttpBench): Promise<string> {
     ])
   }
   for (const server of [xnord, same, bare]) await server.stop()
-  return `### Against servers that answer a constant
+  const text = `### Against servers that answer a constant
 
 One row by one member of ${model} a request. Two other servers read the same body, as a buffer or by the same multipart
 parser, and send a constant of 100 bytes: the *same app*, xnord's own with its log, metrics, limits and headers, and
@@ -94,6 +106,7 @@ ${table(
   ],
   rows,
 )}`
+  return { text, groups }
 }
 
 function launchConstant(

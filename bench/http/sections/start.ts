@@ -2,7 +2,7 @@
 
 import { digits, table, verdict } from '../../markdown.ts'
 import { spreadOf } from '../../rounds.ts'
-import { type HttpBench, launchXnord, sampleImages } from '../bench.ts'
+import { type HttpBench, launchXnord, type Section, sampleImages } from '../bench.ts'
 import { startServer } from '../process.ts'
 import { greyPngs, multipart } from '../requests.ts'
 import { putUnderLoad } from '../wrk.ts'
@@ -11,7 +11,7 @@ const side = 28
 const MB = 1e6
 
 /** @param soakSeconds 0 for none */
-export async function measureStart(bench: HttpBench, soakSeconds: number): Promise<string> {
+export async function measureStart(bench: HttpBench, soakSeconds: number): Promise<Section> {
   const { models, rounds, loadCore, connections } = bench
   const launch = launchXnord(bench, models, 9861, { XNORD_WORKERS: '2' })
   const starts = new Float64Array(rounds)
@@ -25,11 +25,12 @@ export async function measureStart(bench: HttpBench, soakSeconds: number): Promi
     ['start to ready, ms', digits(start), '1000', verdict(start < 1000)],
     ...(soakSeconds > 0 ? await soak() : []),
   ]
-  return `### Start and memory
+  const text = `### Start and memory
 
 The model that ships, 2 workers; starts are medians of ${rounds}${soakSeconds > 0 ? `, and memory is what is resident under ${soakSeconds} seconds of multipart PNGs` : ''}.
 
 ${table(['what', 'measured', 'goal', 'met'], rows)}`
+  return { text, groups: [] }
 
   async function soak(): Promise<readonly string[][]> {
     const server = await startServer(launch)

@@ -5,8 +5,9 @@ import { basename, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { digits, percent, spread, table, times, verdict } from '../../markdown.ts'
+import type { BarGroup } from '../../plot.ts'
 import { ratios, spreadOf } from '../../rounds.ts'
-import { type HttpBench, launchXnord, sampleImages } from '../bench.ts'
+import { type HttpBench, launchXnord, type Section, sampleImages } from '../bench.ts'
 import { colourPngs } from '../colour-images.ts'
 import { duel } from '../duel.ts'
 import { type ServerProcess, startServer } from '../process.ts'
@@ -27,7 +28,7 @@ export async function measureVgg(
   bench: HttpBench,
   models: string,
   images: string | undefined,
-): Promise<string> {
+): Promise<Section> {
   const files = await colourPngs(images, side)
   const server = await startServer(launchXnord(bench, models, 9811))
   const { served, bare, share } = await measureBatches(bench, models, server.url)
@@ -35,7 +36,7 @@ export async function measureVgg(
   const [bits, floats] = sides
   await server.stop()
   const source = images === undefined ? 'made-up photographs' : `from the folder \`${basename(images)}\``
-  return `### VGG-Small
+  const text = `### VGG-Small
 
 Random weights, binary, images of 32 × 32 × 3. The bare forward pass is \`slot.classify\` on batches of ${batch} rows in
 a process of its own on the server's core.
@@ -72,6 +73,16 @@ ${table(
     ],
   ],
 )}`
+  const group: BarGroup = {
+    title: 'VGG-Small, /predict, multipart PNG: requests a second',
+    bars: sides.map(({ requestsPerSecond: { median } }, index) => ({
+      label: index === 0 ? 'discrete, one member' : 'float32 baseline',
+      value: median,
+      text: digits(median),
+      isOurs: index === 0,
+    })),
+  }
+  return { text, groups: [group] }
 }
 
 /** One image a request: the first side is answered by the discrete network, the second one by the baseline. */
