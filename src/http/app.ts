@@ -78,7 +78,10 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
     serverFactory(handle) {
       const server = createHttpServer(config)
       const closing = () => !server.listening
-      server.on('request', shedOverload(handle, { maxLag: config.maxLag, metrics, closing, log: requestLog }))
+      server.on(
+        'request',
+        shedOverload(handle, { maxLag: config.maxLag, service, metrics, closing, log: requestLog }),
+      )
       return server
     },
   })

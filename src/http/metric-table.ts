@@ -51,8 +51,8 @@ export const metricTable = {
   },
   refused_requests_total: {
     type: 'counter',
-    help: 'Requests for predictions refused unread, since the main thread was behind by XNORD_MAX_LAG.',
-    labels: [],
+    help: 'Requests for predictions refused unread: "OVERLOADED", since the main thread was behind by XNORD_MAX_LAG, or "QUEUE_FULL".',
+    labels: ['reason'],
   },
   refused_connections_total: {
     type: 'counter',

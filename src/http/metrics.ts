@@ -31,6 +31,10 @@ const batchReasons: readonly BatchReason[] = ['full', 'worker', 'delay']
 
 const workerLossCauses: readonly WorkerLossCause[] = ['memory', 'exit', 'error']
 
+/** Why a request is refused unread. */
+const shedReasons = ['OVERLOADED', 'QUEUE_FULL'] as const satisfies readonly ErrorCode[]
+export type ShedReason = (typeof shedReasons)[number]
+
 /** The codes that one row of a request can carry. */
 const rowCodes: readonly ErrorCode[] = [
   ...(Object.keys(errorTable) as ErrorCode[]).filter(code => errorTable[code].group === 'image'),
@@ -65,8 +69,12 @@ export interface Metrics {
   encoded(model: ServedModel, seconds: number): void
   compared(model: ServedModel, same: boolean): void
   uploadRefused(): void
-  /** A request was refused before anything was made of it. */
-  requestShed(): void
+  /**
+   * A request for predictions was refused before anything was made of it.
+   *
+   * @param model null where it was not looked for
+   */
+  requestShed(model: ServedModel | null, reason: ShedReason): void
   connectionRefused(): void
   /** The HTTP parser has refused what came. */
   unparsed(code: UnparsedCode): void
@@ -232,6 +240,7 @@ export function createMetrics(): Metrics {
       })
       for (const model of service.models()) observer.loaded(model)
       for (const cause of workerLossCauses) lostWorkers.inc({ cause }, 0)
+      for (const reason of shedReasons) refusedRequests.inc({ reason }, 0)
       for (const code of unparsedCodes) unparsedRequests.inc({ code }, 0)
       new Gauge({ ...describe('build_info'), registers: [registry] }).set(
         { version, backend: service.backend, node: process.versions.node },
@@ -253,9 +262,10 @@ export function createMetrics(): Metrics {
     uploadRefused() {
       refusedUploads.inc()
     },
-    requestShed() {
-      refusedRequests.inc()
-      unknownModel.get(503)!.inc()
+    requestShed(model, reason) {
+      refusedRequests.inc({ reason })
+      const known = model === null ? unknownModel : seriesOf(model).requests
+      known.get(503)!.inc()
     },
     connectionRefused() {
       refusedConnections.inc()

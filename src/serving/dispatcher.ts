@@ -86,6 +86,13 @@ export class Dispatcher {
     }
   }
 
+  /** See `Service`. */
+  secondsToRoom(model: LoadedModel): number {
+    const flow = this.#flows.get(model)
+    if (flow === undefined || flow.cost < flow.limit) return 0
+    return this.#execution.retryAfter(this.#queue.workAhead(flow) / flow.cost)
+  }
+
   /** Does a task that takes one worker from the batches until it is over. */
   occupy(task: () => Promise<void>): Promise<void> {
     return this.#batcher.occupy(task)

@@ -129,6 +129,10 @@ class LibraryService implements Service {
     return this.#dispatcher.predict(loaded, request)
   }
 
+  secondsToRoom(model: ServedModel): number {
+    return this.#dispatcher.secondsToRoom(this.#library.resolve(model))
+  }
+
   state(): ServiceState {
     return {
       ready: this.#dispatcher.ready,

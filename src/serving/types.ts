@@ -240,6 +240,11 @@ export interface Service {
    *   BASELINE_ABSENT, TENSOR_INVALID (there is no such layer), CLIENT_GONE, WORKER_LOST
    */
   predict(request: PredictRequest): Promise<readonly RowAnswer[]>
+  /**
+   * Whole seconds, 1 or more, after which to ask again where the model's queue has no room for a single row at this
+   * moment; 0 where it has. What costs so little to ask can be asked before a request is read.
+   */
+  secondsToRoom(model: ServedModel): number
   state(): ServiceState
   /** Every version that the models folder holds, and those that were loaded from it and are there no more; by name, then version. */
   index(): Promise<readonly RepositoryEntry[]>

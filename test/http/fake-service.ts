@@ -95,6 +95,7 @@ export function fakeService({ models = [shapes], answer, state, index }: FakeOpt
         request.rows.map(row => (answer === undefined ? square(request) : answer(row, request))),
       )
     },
+    secondsToRoom: () => 0,
     state: () => ({
       ready: true,
       workers: 2,

@@ -1,9 +1,10 @@
 import { once } from 'node:events'
-import { createServer, type RequestListener } from 'node:http'
+import { createServer, type IncomingMessage, type RequestListener, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { connect } from 'node:net'
 import { test } from 'tap'
 import { shedOverload } from '../../src/http/plugins/shedding.ts'
+import { fakeService, shapes } from './fake-service.ts'
 
 interface Teardown {
   teardown(fn: () => void): void
@@ -12,10 +13,19 @@ interface Teardown {
 const lines: object[] = []
 const log = { info: (line: object) => void lines.push(line) }
 
-/** A server of which the main thread is behind, or is not. */
-async function start(t: Teardown, { behind = true, closing = false } = {}) {
+interface Situation {
+  /** Whether the main thread is. */
+  readonly behind?: boolean
+  /** Of the queue of the model that is asked for. */
+  readonly secondsToRoom?: number
+  readonly closing?: boolean
+}
+
+async function start(t: Teardown, { behind = false, secondsToRoom = 0, closing = false }: Situation = {}) {
   const handled: string[] = []
-  const counted = { shed: 0 }
+  const shed: (readonly [string | null, string])[] = []
+  const asked: (readonly [string | undefined, number | undefined])[] = []
+  const { service } = fakeService()
   const handle: RequestListener = (request, response) => {
     handled.push(`${request.method} ${request.url}`)
     request.resume()
@@ -23,7 +33,14 @@ async function start(t: Teardown, { behind = true, closing = false } = {}) {
   }
   const listener = shedOverload(handle, {
     maxLag: 5,
-    metrics: { requestShed: () => void counted.shed++ },
+    service: {
+      find(name, version) {
+        asked.push([name, version])
+        return service.find(name, version)
+      },
+      secondsToRoom: () => secondsToRoom,
+    },
+    metrics: { requestShed: (model, reason) => void shed.push([model?.name ?? null, reason]) },
     closing: () => closing,
     log,
     watch: { isBehind: () => behind },
@@ -33,13 +50,13 @@ async function start(t: Teardown, { behind = true, closing = false } = {}) {
   t.teardown(() => server.close())
   t.teardown(() => server.closeAllConnections())
   const { port } = server.address() as AddressInfo
-  return { url: `http://127.0.0.1:${port}`, port, handled, counted }
+  return { url: `http://127.0.0.1:${port}`, port, handled, shed, asked }
 }
 
 const post = { method: 'POST', body: 'pixels' }
 
 test('while the main thread is behind, a request for predictions is refused before anything is made of it', async t => {
-  const { url, handled, counted } = await start(t)
+  const { url, handled, shed } = await start(t, { behind: true })
   for (const path of ['/predict', '/predict?members=1', '/compare']) {
     const response = await fetch(url + path, post)
     t.equal(response.status, 503)
@@ -55,20 +72,61 @@ test('while the main thread is behind, a request for predictions is refused befo
       instance: `urn:uuid:${id}`,
       code: 'OVERLOADED',
     })
-    t.strictSame(lines.pop(), {
+    t.same(lines.pop(), {
       id,
       method: 'POST',
       route: path.split('?')[0],
+      model: undefined,
+      version: undefined,
       status: 503,
       code: 'OVERLOADED',
     })
   }
   t.strictSame(handled, [])
-  t.equal(counted.shed, 3)
+  t.strictSame(shed, new Array(3).fill([null, 'OVERLOADED']))
+})
+
+test('while the queue of its model is full, a request is refused before anything is made of it', async t => {
+  const { url, handled, shed } = await start(t, { secondsToRoom: 7 })
+  const response = await fetch(`${url}/predict`, post)
+  t.equal(response.status, 503)
+  t.equal(response.headers.get('retry-after'), '7')
+  t.match(await response.json(), { code: 'QUEUE_FULL', detail: "The model's queue is full." })
+  t.match(lines.pop(), { route: '/predict', model: 'shapes', version: 2, code: 'QUEUE_FULL' })
+  t.strictSame(handled, [])
+  t.strictSame(shed, [['shapes', 'QUEUE_FULL']])
+})
+
+test('the queue that counts is that of the model and version that are asked for', async t => {
+  const { url, asked } = await start(t)
+  for (const path of [
+    '/predict',
+    '/predict?top=1&model=other',
+    '/compare?version=2&model=shapes',
+    '/v2/models/shapes/infer',
+    '/v2/models/shapes/versions/3/infer?x=1',
+  ]) {
+    await fetch(url + path, post)
+  }
+  t.strictSame(asked, [
+    [undefined, undefined],
+    ['other', undefined],
+    ['shapes', 2],
+    ['shapes', undefined],
+    ['shapes', 3],
+  ])
+})
+
+test('what asks for no model that there is goes on, to be told so', async t => {
+  const { url, handled } = await start(t, { secondsToRoom: 7 })
+  for (const path of ['/predict?model=other', '/predict?model=shapes&version=x', '/v2/models/a%2Fb/infer']) {
+    t.equal((await fetch(url + path, post)).status, 200)
+  }
+  t.equal(handled.length, 3)
 })
 
 test('inference is refused as its clients expect it, and the log names no address', async t => {
-  const { url } = await start(t)
+  const { url } = await start(t, { behind: true })
   for (const path of ['/v2/models/secret/infer', '/v2/models/secret/versions/3/infer']) {
     const response = await fetch(url + path, post)
     t.equal(response.status, 503)
@@ -77,12 +135,12 @@ test('inference is refused as its clients expect it, and the log names no addres
       error: 'The server is behind with what has arrived.',
       code: 'OVERLOADED',
     })
-    t.match(lines.pop(), { route: '/v2/models/:name/infer' })
+    t.match(lines.pop(), { route: /^\/v2\/models\/:name\/(versions\/:version\/)?infer$/ })
   }
 })
 
 test('what is no request for predictions is answered as ever', async t => {
-  const { url, handled } = await start(t)
+  const { url, handled } = await start(t, { behind: true, secondsToRoom: 7 })
   await fetch(`${url}/v2/health/live`)
   await fetch(`${url}/predict`)
   await fetch(`${url}/metrics`)
@@ -90,19 +148,32 @@ test('what is no request for predictions is answered as ever', async t => {
   t.strictSame(handled, ['GET /v2/health/live', 'GET /predict', 'GET /metrics', 'POST /v2/repository/index'])
 })
 
-test('while the main thread keeps up, and without a limit, nothing is refused', async t => {
-  const { url, handled, counted } = await start(t, { behind: false })
+test('while the main thread keeps up and queues have room, nothing is refused', async t => {
+  const { url, handled, shed } = await start(t)
   await fetch(`${url}/predict`, post)
   t.strictSame(handled, ['POST /predict'])
-  t.equal(counted.shed, 0)
-  const handle = () => {}
-  const metrics = { requestShed() {} }
-  t.equal(shedOverload(handle, { maxLag: 0, metrics, closing: () => false, log: null }), handle)
+  t.strictSame(shed, [])
+})
+
+test('without a limit of the lag nobody watches it', t => {
+  let handled = 0
+  const listener = shedOverload(() => void handled++, {
+    maxLag: 0,
+    service: { find: () => shapes, secondsToRoom: () => 0 },
+    metrics: { requestShed() {} },
+    closing: () => false,
+    log: null,
+  })
+  for (let request = 0; request < 1000; request++) {
+    listener({ method: 'POST', url: '/predict' } as IncomingMessage, {} as ServerResponse)
+  }
+  t.equal(handled, 1000)
+  t.end()
 })
 
 test('a refused request leaves its connection open, until the server closes', async t => {
   const refused = async (closing: boolean) => {
-    const { port } = await start(t, { closing })
+    const { port } = await start(t, { behind: true, closing })
     const socket = connect(port, '127.0.0.1')
     t.teardown(() => socket.destroy())
     socket.write('POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc'.repeat(2))

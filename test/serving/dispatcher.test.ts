@@ -206,6 +206,22 @@ test('the dispatcher', async t => {
     await finish()
   })
 
+  await t.test('tells of each model whether its queue has room for a single row', async t => {
+    const { pool, predict, dispatcher, occupied } = harness({ queueRows: 2 })
+    const other = await loadTiny(t.testdir({}), 1)
+    t.equal(dispatcher.secondsToRoom(model), 0, 'nobody has asked for it yet')
+    const finish = occupied()
+    const first = predict([numbered(1)])
+    t.equal(dispatcher.secondsToRoom(model), 0)
+    const second = predict([numbered(2)])
+    t.equal(dispatcher.secondsToRoom(model), 1)
+    t.equal(dispatcher.secondsToRoom(other), 0)
+    await finish()
+    t.equal(dispatcher.secondsToRoom(model), 0, 'they are in a worker')
+    pool.answer(1)
+    await Promise.all([first, second])
+  })
+
   await t.test('names the time after which there will be room, as it has measured it', async t => {
     const { pool, predict, occupied } = harness({ queueRows: 2 ** 20 })
     const finish = occupied()

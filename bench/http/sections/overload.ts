@@ -14,6 +14,8 @@ const calm = 0.7
 const overload = 2
 /** Connections of the open loop: at twice the capacity, some 10 ms of what arrives. */
 const clients = 256
+/** Rows that may wait, as an operator sets it who cares for latency: some milliseconds' worth. */
+const queueRows = 32
 
 /** Of the answers of one status in all rounds: how many, and medians of the rounds' figures. Milliseconds. */
 interface Latencies {
@@ -25,7 +27,7 @@ interface Latencies {
 
 export async function measureOverload(bench: HttpBench): Promise<Section> {
   const { models, loadCore, connections, rounds, seconds } = bench
-  const server = await startServer(launchXnord(bench, models, 9851))
+  const server = await startServer(launchXnord(bench, models, 9851, { XNORD_QUEUE_ROWS: String(queueRows) }))
   const request = rawPixels('/predict?members=1', sampleImages(32, side * side))
   const load = { core: loadCore, connections, seconds }
   await putUnderLoad(server.url, request, { ...load, seconds: 3 })
@@ -79,7 +81,7 @@ export async function measureOverload(bench: HttpBench): Promise<Section> {
 Requests arrive by a Poisson process, whether or not those before have been answered, over ${clients} connections that are
 kept, and their latency counts from when they were due. The server's capacity is what ${connections} connections in a
 closed loop get out of it, measured anew in each of ${rounds} rounds: ${digits(median(capacities))} requests a second. Raw pixels, one
-member, no setting changed; ${seconds} s each, after a second to warm up. Figures are medians of the rounds.
+member, XNORD_QUEUE_ROWS=${queueRows}; ${seconds} s each, after a second to warm up. Figures are medians of the rounds.
 
 ${table(
   ['load', 'sent', 'status', 'answers', 'p50 ms', 'p99 ms', 'longest ms'],

@@ -1,7 +1,8 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
 import type { FastifyBaseLogger } from 'fastify'
 import { XnordError } from '../../errors.ts'
-import type { Metrics } from '../metrics.ts'
+import type { ServedModel, Service } from '../../serving/types.ts'
+import type { Metrics, ShedReason } from '../metrics.ts'
 import { TurnWatch } from '../turn-watch.ts'
 import { inferenceStyle, newRequestId, problemStyle } from './errors.ts'
 import { boundRest } from './rest-of-body.ts'
@@ -10,6 +11,7 @@ import { securityHeaders } from './security-headers.ts'
 export interface SheddingOptions {
   /** Milliseconds that a turn of the event loop may take over what it reads; 0: no limit. */
   readonly maxLag: number
+  readonly service: Pick<Service, 'find' | 'secondsToRoom'>
   readonly metrics: Pick<Metrics, 'requestShed'>
   /** Whether connections end with their answers by now. */
   readonly closing: () => boolean
@@ -19,51 +21,121 @@ export interface SheddingOptions {
   readonly watch?: Pick<TurnWatch, 'isBehind'>
 }
 
+interface Refusal {
+  readonly reason: ShedReason
+  /** Null where it was not looked for. */
+  readonly model: ServedModel | null
+  /** Seconds. */
+  readonly retryAfter: number
+}
+
 /**
- * Refuses with OVERLOADED what is read while the main thread is behind: to take a request apart only to find that out
- * would put it further behind. A refusal costs a fraction of an answer, so the process stays on its feet under several
+ * Refuses unread what would be refused anyway, or would come too late: with QUEUE_FULL, where its model's queue has no
+ * room for a single row; with OVERLOADED, where the main thread is behind. To take a request apart only to find that out
+ * costs half as much as to answer it; a refusal here costs a fraction, so the process stays on its feet under several
  * times what it can answer. Only predictions are refused: a health check or a scrape costs little, and must be answered
  * while the server is busy.
  */
 export function shedOverload(handle: RequestListener, options: SheddingOptions): RequestListener {
-  const { maxLag, metrics, closing, log } = options
-  if (maxLag === 0) return handle
-  const watch = options.watch ?? new TurnWatch(maxLag)
+  const { maxLag, service, metrics, closing, log } = options
+  const watch = options.watch ?? (maxLag === 0 ? null : new TurnWatch(maxLag))
+
+  function refusalOf(target: Target): Refusal | null {
+    // Asked for every prediction: it counts what is read in a turn.
+    if (watch?.isBehind()) return { reason: 'OVERLOADED', model: null, retryAfter: 1 }
+    const model = find(target)
+    const retryAfter = model === null ? 0 : service.secondsToRoom(model)
+    return retryAfter === 0 ? null : { reason: 'QUEUE_FULL', model, retryAfter }
+  }
+
+  function find({ name, version }: Target): ServedModel | null {
+    try {
+      return service.find(name, version)
+    } catch {
+      // What is wrong with it is said when it is read.
+      return null
+    }
+  }
+
   return (request, response) => {
-    const route = watch.isBehind() ? predictionRoute(request) : null
-    if (route === null) {
+    const target = targetOf(request)
+    const refusal = target === null ? null : refusalOf(target)
+    if (target === null || refusal === null) {
       handle(request, response)
       return
     }
+    const { reason, model } = refusal
     const id = newRequestId()
-    refuse(request, response, id, closing())
-    metrics.requestShed()
-    log?.info({ id, method: request.method, route, status: response.statusCode, code: overloaded }, 'request')
+    refuse(request, response, id, refusal, closing())
+    metrics.requestShed(model, reason)
+    const line = {
+      id,
+      method: request.method,
+      route: target.route,
+      model: model?.name,
+      version: model?.version,
+    }
+    log?.info({ ...line, status: response.statusCode, code: reason }, 'request')
   }
 }
 
-const overloaded = 'OVERLOADED'
+/** What a request for predictions asks. */
+interface Target {
+  /** As it is declared. */
+  readonly route: string
+  readonly name?: string | undefined
+  readonly version?: number | undefined
+}
 
-/** As it is declared; null for what is no request for a prediction. */
-function predictionRoute({ method, url }: IncomingMessage): string | null {
+const inference = /^\/v2\/models\/([^/?]+)(?:\/versions\/([1-9]\d{0,14}))?\/infer$/
+
+/** Null for what is no request for predictions. */
+function targetOf({ method, url }: IncomingMessage): Target | null {
   if (method !== 'POST') return null
-  const [path] = url!.split('?', 1)
-  if (path === '/predict' || path === '/compare') return path
-  return path!.startsWith('/v2/models/') && path!.endsWith('/infer') ? '/v2/models/:name/infer' : null
+  const end = url!.indexOf('?')
+  const path = end < 0 ? url! : url!.slice(0, end)
+  if (path === '/predict' || path === '/compare') {
+    // Most ask for no model by name.
+    const query = end < 0 || !url!.includes('model=', end) ? null : new URLSearchParams(url!.slice(end))
+    const version = query?.get('version')
+    return {
+      route: path,
+      name: query?.get('model') ?? undefined,
+      version: version == null ? undefined : Number(version),
+    }
+  }
+  const found = inference.exec(path)
+  if (found === null) return null
+  const [, name, version] = found
+  return version === undefined
+    ? { route: '/v2/models/:name/infer', name }
+    : { route: '/v2/models/:name/versions/:version/infer', name, version: Number(version) }
+}
+
+/** Made once: to make an error takes as long as all of a refusal. */
+const errors: Readonly<Record<ShedReason, XnordError>> = {
+  OVERLOADED: new XnordError('OVERLOADED', 'The server is behind with what has arrived.'),
+  QUEUE_FULL: new XnordError('QUEUE_FULL', "The model's queue is full."),
 }
 
 /** @param isLast whether the connection is to end with this answer */
-function refuse(request: IncomingMessage, response: ServerResponse, id: string, isLast: boolean): void {
-  const error = new XnordError(overloaded, 'The server is behind with what has arrived.', { retryAfter: 1 })
+function refuse(
+  request: IncomingMessage,
+  response: ServerResponse,
+  id: string,
+  { reason, retryAfter }: Refusal,
+  isLast: boolean,
+): void {
+  const error = errors[reason]
   const style = request.url!.startsWith('/v2/') ? inferenceStyle : problemStyle
   const body = JSON.stringify(style.write(error, id))
   request.resume()
-  response.once('finish', () => boundRest(request))
+  response.on('finish', () => boundRest(request))
   response.writeHead(error.status, {
     ...securityHeaders,
     'content-type': style.contentType,
     'content-length': Buffer.byteLength(body),
-    'retry-after': String(error.retryAfter),
+    'retry-after': String(retryAfter),
     'x-request-id': id,
     ...(isLast && { connection: 'close' }),
   })
