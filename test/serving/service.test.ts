@@ -114,7 +114,7 @@ test('a service with two workers', async t => {
       ],
     )
     t.match(service.state(), { ready: true, workers: 2, busyWorkers: 0, inFlightRows: 0 })
-    t.equal(service.secondsToRoom(service.find()), 0)
+    t.equal(service.secondsToRoom(service.find('tiny')), 0)
     t.strictSame(
       [...service.state().queuedRows],
       service.models().map(model => [model, 0]),
