@@ -1,4 +1,5 @@
 import { asXnordError, XnordError } from '../errors.ts'
+import { Bag } from './bag.ts'
 import { Batcher, type Gather } from './batcher.ts'
 import { Execution } from './execution.ts'
 import type { Holders } from './holders.ts'
@@ -35,7 +36,7 @@ export class Dispatcher {
   readonly #batcher: Batcher<PendingRow>
   readonly #execution: Execution
   readonly #flows = new WeakMap<LoadedModel, Flow<PendingRow>>()
-  readonly #pending = new Set<PendingRequest>()
+  readonly #pending = new Bag<PendingRequest>()
   #draining = false
 
   constructor(options: DispatcherOptions) {
@@ -58,7 +59,7 @@ export class Dispatcher {
 
   /** The same by model, of those for which somebody waits. */
   get queuedRowsByModel(): ReadonlyMap<ServedModel, number> {
-    return new Map(Array.from(this.#pending, ({ model, flow }) => [model.served, flow.cost]))
+    return new Map(Array.from(this.#pending.items(), ({ model, flow }) => [model.served, flow.cost]))
   }
 
   /** Cost of all that workers compute at this moment. */
@@ -73,7 +74,7 @@ export class Dispatcher {
   async predict(model: LoadedModel, request: PredictRequest): Promise<readonly RowAnswer[]> {
     if (request.rows.length === 0) return []
     const pending = this.#take(model, request)
-    this.#pending.add(pending)
+    const place = this.#pending.add(pending)
     const letGo = this.#options.holders.hold(model)
     const unwatch = this.#watch(pending, request)
     this.#batcher.wake()
@@ -82,7 +83,7 @@ export class Dispatcher {
     } finally {
       unwatch()
       letGo()
-      this.#pending.delete(pending)
+      this.#pending.remove(place)
     }
   }
 
@@ -106,7 +107,7 @@ export class Dispatcher {
   async drain(limit: number): Promise<void> {
     this.#draining = true
     const timer = setTimeout(() => {
-      for (const pending of this.#pending) {
+      for (const pending of this.#pending.items()) {
         this.#execution.end(pending, shuttingDown('The service ended before the answer.'))
       }
     }, limit)

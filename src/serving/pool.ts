@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url'
 import type { ResourceLimits, Worker } from 'node:worker_threads'
 import { Piscina } from 'piscina'
 import { XnordError } from '../errors.ts'
+import { Bag } from './bag.ts'
 import type {
   DecodedReply,
   DecodeMessage,
@@ -54,7 +55,7 @@ export class WorkerPool {
   readonly #piscina: Piscina
   readonly #log: Log
   readonly #observer: WorkerPoolOptions['observer']
-  readonly #running = new Set<RunningTask>()
+  readonly #running = new Bag<RunningTask>()
   #finishedSeconds = 0
   #dead = false
   #closing = false
@@ -98,7 +99,7 @@ export class WorkerPool {
     this.#piscina.on('error', (cause: unknown) => {
       this.#log.error({ err: cause }, 'a worker died')
       if (this.#piscina.threads.length > 0) return
-      for (const task of this.#running) task.lose(cause)
+      for (const task of this.#running.items()) task.lose(cause)
       if (!this.#dead) onDead?.(cause)
       this.#dead = true
     })
@@ -117,7 +118,7 @@ export class WorkerPool {
   get busySeconds(): number {
     const now = performance.now()
     let milliseconds = 0
-    for (const { start } of this.#running) milliseconds += now - start
+    for (const { start } of this.#running.items()) milliseconds += now - start
     return this.#finishedSeconds + milliseconds / 1000
   }
 
@@ -183,7 +184,7 @@ export class WorkerPool {
       lose = reject
     })
     const task = { start: performance.now(), lose }
-    this.#running.add(task)
+    const place = this.#running.add(task)
     try {
       if (this.#dead) throw new Error('no worker is left')
       const addressed = thread === undefined ? message : { ...message, [queueOptionsSymbol]: { thread } }
@@ -195,7 +196,7 @@ export class WorkerPool {
         retryAfter: 1,
       })
     } finally {
-      this.#running.delete(task)
+      this.#running.remove(place)
       this.#finishedSeconds += (performance.now() - task.start) / 1000
     }
   }

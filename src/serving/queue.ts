@@ -52,8 +52,8 @@ export class Flow<Item extends QueueItem> {
   work = 0
   /** When its next batch begins, in the queue's virtual time. */
   start = 0
-  /** All that waits or is away. */
-  readonly items = new Set<Item>()
+  /** All that waits or is away. Weak, for what `Bag` says of a `Set`. */
+  readonly items = new WeakSet<Item>()
   readonly lanes = new Map<string, Waiting<Item>>()
 
   /** @param limit the highest cost of all that waits in it together */
