@@ -18,6 +18,7 @@ import type {
 } from './messages.ts'
 import { unpackRows } from './packed-rows.ts'
 import type { Log, Observer, WorkerLossCause } from './types.ts'
+import { keepYoungGeneration, workerYoungMegabytes } from './young-generation.ts'
 
 export interface WorkerPoolOptions extends WorkerData {
   readonly workers: number
@@ -25,7 +26,7 @@ export interface WorkerPoolOptions extends WorkerData {
   readonly observer: Pick<Observer, 'workerLost'>
   /** The module that each worker runs, another one in tests. */
   readonly entry?: URL
-  /** Of each worker; without it those of V8. */
+  /** Of each worker, beside that of its young generation; without it those of V8. */
   readonly resourceLimits?: ResourceLimits
   /** Called when the last worker has died and none can start: no task will ever be done again. */
   readonly onDead?: ((cause: unknown) => void) | undefined
@@ -84,7 +85,7 @@ export class WorkerPool {
       closeTimeout: never,
       recordTiming: false,
       workerData,
-      ...(resourceLimits === undefined ? {} : { resourceLimits }),
+      resourceLimits: { maxYoungGenerationSizeMb: workerYoungMegabytes, ...resourceLimits },
       loadBalancer(task, threads) {
         const address = (task as unknown as Addressed)[queueOptionsSymbol]
         // Whoever was addressed may have died meanwhile: the task is good for whoever is free, too.
@@ -163,6 +164,7 @@ export class WorkerPool {
   #watch(thread: Worker): void {
     let cause: WorkerLossCause = 'exit'
     let error: unknown
+    thread.once('online', keepYoungGeneration)
     thread.once('error', (thrown: NodeJS.ErrnoException) => {
       cause = thrown.code === 'ERR_WORKER_OUT_OF_MEMORY' ? 'memory' : 'error'
       error = thrown
