@@ -62,7 +62,7 @@ const sections: Readonly<Record<string, () => Promise<Section>>> = {
   },
   rivals: () => measureRivals(bench),
   overload: () => measureOverload(bench),
-  start: () => measureStart(bench, Number(options.soak)),
+  start: () => measureStart(bench, { soakSeconds: Number(options.soak), out: resolve(options.out) }),
 }
 const measured: Section[] = []
 for (const name of options.sections.split(',')) {

@@ -1,0 +1,56 @@
+/** One quantity over time as a line, in an SVG that is legible on white and on black. */
+
+export interface TimePlot {
+  readonly title: string
+  /** Of the quantity. */
+  readonly unit: string
+  /** One value every so many seconds. */
+  readonly values: readonly number[]
+  readonly secondsPerValue: number
+  /** Drawn as a dashed line. */
+  readonly goal: number
+}
+
+const width = 760
+const height = 260
+const left = 44
+const right = 60
+const top = 40
+const bottom = 30
+
+/** The quantity's axis begins at 0, so that what looks flat is. */
+export function plotOverTime({ title, unit, values, secondsPerValue, goal }: TimePlot): string {
+  const seconds = secondsPerValue * Math.max(1, values.length - 1)
+  const largest = 1.1 * Math.max(goal, ...values)
+  const x = (second: number) => (left + (second / seconds) * (width - left - right)).toFixed(1)
+  const y = (value: number) => (height - bottom - (value / largest) * (height - top - bottom)).toFixed(1)
+  const line = values.map((value, index) => `${x(index * secondsPerValue)},${y(value)}`).join(' ')
+  const marks = [0, 0.25, 0.5, 0.75, 1].map(share => {
+    const second = Math.round(share * seconds)
+    return `<text x="${x(second)}" y="${height - 10}" text-anchor="middle">${second} s</text>`
+  })
+  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" role="img" aria-labelledby="caption">
+<title id="caption">${title}</title>
+<style>
+text { font: 12px system-ui, sans-serif; fill: #333 }
+.title { font-weight: 600 }
+.axis, .goal { stroke: #999; stroke-width: 1 }
+.goal { stroke-dasharray: 4 4 }
+.line { fill: none; stroke: #2f6fb3; stroke-width: 2 }
+@media (prefers-color-scheme: dark) {
+text { fill: #ddd }
+.line { stroke: #6ea8e0 }
+}
+</style>
+<text class="title" x="0" y="16">${title}, ${unit}</text>
+<line class="axis" x1="${left}" y1="${y(0)}" x2="${width - right}" y2="${y(0)}"/>
+<text x="${left - 8}" y="${y(0)}" text-anchor="end">0</text>
+<line class="goal" x1="${left}" y1="${y(goal)}" x2="${width - right}" y2="${y(goal)}"/>
+<text x="${left - 8}" y="${y(goal)}" text-anchor="end">${goal}</text>
+<text x="${width - right + 6}" y="${y(goal)}">goal</text>
+<polyline class="line" points="${line}"/>
+<text x="${width - right + 6}" y="${y(values.at(-1) ?? 0)}">${Math.round(values.at(-1) ?? 0)}</text>
+${marks.join('\n')}
+</svg>
+`
+}
