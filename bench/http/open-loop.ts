@@ -1,14 +1,15 @@
 /**
  * Open-loop load: requests begin when a Poisson process says so, whether or not the ones before have been answered, and
- * their latency counts from then. A closed loop, which waits, hides how long a server lets others wait.
+ * their latency counts from then. A closed loop, which waits, hides how long a server lets others wait. The generator is
+ * open-loop.cpp: one in JavaScript would be as busy as the server.
  */
 
 import { execFile } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
+import { openProgram } from '../program.ts'
 import type { Request } from './requests.ts'
 
 export interface Arrivals {
@@ -28,9 +29,10 @@ export interface Arrivals {
 /** Milliseconds, from when a request was due; of the warm-up they are counted, and not timed. */
 export interface Latency {
   readonly count: number
-  readonly p50: number
-  readonly p99: number
-  readonly max: number
+  /** These are null where all of them were due in the warm-up. */
+  readonly p50: number | null
+  readonly p99: number | null
+  readonly max: number | null
 }
 
 export interface OpenLoopResult {
@@ -42,45 +44,44 @@ export interface OpenLoopResult {
   readonly behind: Latency
 }
 
-/** What the generator's process is told. */
-export interface OpenLoopTask {
-  readonly url: string
-  readonly path: string
-  readonly headers: Readonly<Record<string, string>>
-  readonly bodyFiles: readonly string[]
-  readonly connections: number
-  readonly rate: number
-  readonly warmUpSeconds: number
-  readonly seconds: number
-  readonly seed: number
+export interface OpenLoop {
+  /** @param url of a server on this machine, at 127.0.0.1 */
+  arriveAtRandom(url: string, request: Request, arrivals: Arrivals): Promise<OpenLoopResult>
+  /** Removes the program. */
+  close(): void
 }
 
-const generator = fileURLToPath(new URL('open-loop-process.ts', import.meta.url))
-
-export async function arriveAtRandom(
-  url: string,
-  { path, headers, bodies }: Request,
-  { core, ...arrivals }: Arrivals,
-): Promise<OpenLoopResult> {
-  const folder = mkdtempSync(join(tmpdir(), 'xnord-open-loop-'))
-  try {
-    const bodyFiles = bodies.map((body, index) => {
-      const file = join(folder, String(index))
-      writeFileSync(file, body)
-      return file
-    })
-    const task: OpenLoopTask = { url, path, headers, bodyFiles, ...arrivals }
-    const { stdout } = await promisify(execFile)('taskset', [
-      '-c',
-      String(core),
-      process.execPath,
-      '--import',
-      'tsx',
-      generator,
-      JSON.stringify(task),
-    ])
-    return JSON.parse(stdout) as OpenLoopResult
-  } finally {
-    rmSync(folder, { recursive: true })
+/** @returns null where there is no C++ compiler */
+export async function openOpenLoop(): Promise<OpenLoop | null> {
+  const program = await openProgram('http/open-loop')
+  if (program === null) return null
+  return {
+    close: program.close,
+    async arriveAtRandom(url, request, { core, connections, rate, warmUpSeconds, seconds, seed }) {
+      const folder = mkdtempSync(join(tmpdir(), 'xnord-arrivals-'))
+      try {
+        const { host, port } = new URL(url)
+        const files = messagesOf(request, host).map((message, index) => {
+          const file = join(folder, String(index))
+          writeFileSync(file, message)
+          return file
+        })
+        const numbers = [port, connections, rate, warmUpSeconds, seconds, seed]
+        const parameters = ['-c', String(core), program.file, ...numbers.map(String), ...files]
+        const { stdout } = await promisify(execFile)('taskset', parameters)
+        return JSON.parse(stdout) as OpenLoopResult
+      } finally {
+        rmSync(folder, { recursive: true })
+      }
+    },
   }
+}
+
+/** Each as it is sent, with its head. */
+function messagesOf({ path, headers, bodies }: Request, host: string): readonly Buffer[] {
+  return bodies.map(body => {
+    const fields = Object.entries({ host, 'content-length': body.length, ...headers })
+    const head = fields.map(([name, value]) => `${name}: ${value}\r\n`).join('')
+    return Buffer.concat([Buffer.from(`POST ${path} HTTP/1.1\r\n${head}\r\n`), body])
+  })
 }

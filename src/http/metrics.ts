@@ -118,7 +118,7 @@ export function createMetrics(): Metrics {
   const rowErrors = counter('row_errors_total')
   const rejections = counter('rejections_total')
   const refusedUploads = counter('refused_uploads_total')
-  const refusedRequests = counter('refused_requests_total')
+  const refusedRequests = counters('refused_requests_total')
   const refusedConnections = counter('refused_connections_total')
   const unparsedRequests = counter('unparsed_requests_total')
   const comparedRows = counter('compared_rows_total')
@@ -133,6 +133,7 @@ export function createMetrics(): Metrics {
   const loaded = new Map<string, ServedModel>()
   const series = new WeakMap<ServedModel, ModelSeries>()
   const unknownModel = statusSeries(labelsOf(null))
+  const shed = byName(shedReasons, reason => refusedRequests.with({ reason }))
 
   const observer: Observer = {
     row(model, times) {
@@ -240,7 +241,6 @@ export function createMetrics(): Metrics {
       })
       for (const model of service.models()) observer.loaded(model)
       for (const cause of workerLossCauses) lostWorkers.inc({ cause }, 0)
-      for (const reason of shedReasons) refusedRequests.inc({ reason }, 0)
       for (const code of unparsedCodes) unparsedRequests.inc({ code }, 0)
       new Gauge({ ...describe('build_info'), registers: [registry] }).set(
         { version, backend: service.backend, node: process.versions.node },
@@ -263,7 +263,7 @@ export function createMetrics(): Metrics {
       refusedUploads.inc()
     },
     requestShed(model, reason) {
-      refusedRequests.inc({ reason })
+      shed[reason].inc()
       const known = model === null ? unknownModel : seriesOf(model).requests
       known.get(503)!.inc()
     },

@@ -4,7 +4,7 @@ import { digits, percent, table, verdict } from '../../markdown.ts'
 import type { BarGroup } from '../../plot.ts'
 import { spreadOf } from '../../rounds.ts'
 import { type HttpBench, launchXnord, type Section, sampleImages } from '../bench.ts'
-import { arriveAtRandom, type OpenLoopResult } from '../open-loop.ts'
+import { type OpenLoopResult, openOpenLoop } from '../open-loop.ts'
 import { startServer } from '../process.ts'
 import { rawPixels } from '../requests.ts'
 import { putUnderLoad } from '../wrk.ts'
@@ -27,6 +27,8 @@ interface Latencies {
 
 export async function measureOverload(bench: HttpBench): Promise<Section> {
   const { models, loadCore, connections, rounds, seconds } = bench
+  const openLoop = await openOpenLoop()
+  if (openLoop === null) return { text: '', groups: [] }
   const server = await startServer(launchXnord(bench, models, 9851, { XNORD_QUEUE_ROWS: String(queueRows) }))
   const request = rawPixels('/predict?members=1', sampleImages(32, side * side))
   const load = { core: loadCore, connections, seconds }
@@ -49,10 +51,11 @@ export async function measureOverload(bench: HttpBench): Promise<Section> {
         seconds,
         seed: round + 1,
       }
-      results.push(await arriveAtRandom(server.url, request, { core: loadCore, ...arrivals }))
+      results.push(await openLoop.arriveAtRandom(server.url, request, { core: loadCore, ...arrivals }))
     }
   }
   await server.stop()
+  openLoop.close()
 
   const calmLatency = latenciesOf(quiet, '200')
   const busyLatency = latenciesOf(busy, '200')
@@ -107,9 +110,9 @@ function latenciesOf(results: readonly OpenLoopResult[], status: string): Latenc
   const answered = results.flatMap(result => result.answered[status] ?? [])
   return {
     count: sum(answered.map(({ count }) => count)),
-    p50: median(answered.map(({ p50 }) => p50)),
-    p99: median(answered.map(({ p99 }) => p99)),
-    longest: Math.max(...answered.map(({ max }) => max)),
+    p50: median(answered.flatMap(({ p50 }) => p50 ?? [])),
+    p99: median(answered.flatMap(({ p99 }) => p99 ?? [])),
+    longest: Math.max(...answered.map(({ max }) => max ?? 0)),
   }
 }
 

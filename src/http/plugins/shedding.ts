@@ -1,10 +1,10 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
 import type { FastifyBaseLogger } from 'fastify'
-import { XnordError } from '../../errors.ts'
+import { errorTable, XnordError } from '../../errors.ts'
 import type { ServedModel, Service } from '../../serving/types.ts'
 import type { Metrics, ShedReason } from '../metrics.ts'
 import { TurnWatch } from '../turn-watch.ts'
-import { inferenceStyle, newRequestId, problemStyle } from './errors.ts'
+import { type ErrorStyle, inferenceStyle, newRequestId, problemStyle } from './errors.ts'
 import { boundRest } from './rest-of-body.ts'
 import { securityHeaders } from './security-headers.ts'
 
@@ -112,11 +112,46 @@ function targetOf({ method, url }: IncomingMessage): Target | null {
     : { route: '/v2/models/:name/versions/:version/infer', name, version: Number(version) }
 }
 
-/** Made once: to make an error takes as long as all of a refusal. */
-const errors: Readonly<Record<ShedReason, XnordError>> = {
-  OVERLOADED: new XnordError('OVERLOADED', 'The server is behind with what has arrived.'),
-  QUEUE_FULL: new XnordError('QUEUE_FULL', "The model's queue is full."),
+/** What a style writes of a refusal, but for the id of the request, of which all are of one length. */
+interface Prepared {
+  readonly before: string
+  readonly after: string
+  /** Names and values in turn, as Node takes them. */
+  readonly headers: readonly string[]
 }
+
+/** Refusals are made once and filled in: to make them anew would take as long as all else that they cost. */
+function prepare(style: ErrorStyle, code: ShedReason, detail: string): Prepared {
+  const id = newRequestId()
+  const body = JSON.stringify(style.write(new XnordError(code, detail), id))
+  const [before, after = ''] = body.split(id)
+  const headers = {
+    ...securityHeaders,
+    'content-type': style.contentType,
+    'content-length': String(Buffer.byteLength(body)),
+  }
+  return { before: before!, after, headers: Object.entries(headers).flat() }
+}
+
+const details: Readonly<Record<ShedReason, string>> = {
+  OVERLOADED: 'The server is behind with what has arrived.',
+  QUEUE_FULL: "The model's queue is full.",
+}
+
+const prepared = {
+  OVERLOADED: prepareBoth('OVERLOADED'),
+  QUEUE_FULL: prepareBoth('QUEUE_FULL'),
+} as const satisfies Record<ShedReason, unknown>
+
+function prepareBoth(reason: ShedReason) {
+  return {
+    problem: prepare(problemStyle, reason, details[reason]),
+    inference: prepare(inferenceStyle, reason, details[reason]),
+  }
+}
+
+/** Bytes of a body that come with its head, mostly: of what is longer, the rest is watched. */
+const small = 2 ** 16
 
 /** @param isLast whether the connection is to end with this answer */
 function refuse(
@@ -126,18 +161,14 @@ function refuse(
   { reason, retryAfter }: Refusal,
   isLast: boolean,
 ): void {
-  const error = errors[reason]
-  const style = request.url!.startsWith('/v2/') ? inferenceStyle : problemStyle
-  const body = JSON.stringify(style.write(error, id))
-  request.resume()
-  response.on('finish', () => boundRest(request))
-  response.writeHead(error.status, {
-    ...securityHeaders,
-    'content-type': style.contentType,
-    'content-length': Buffer.byteLength(body),
-    'retry-after': String(retryAfter),
-    'x-request-id': id,
-    ...(isLast && { connection: 'close' }),
-  })
-  response.end(body)
+  const style = request.url!.startsWith('/v2/') ? 'inference' : 'problem'
+  const { before, after, headers } = prepared[reason][style]
+  // Node reads the rest of a body away once the answer has left.
+  if (!(Number(request.headers['content-length']) <= small)) response.on('finish', () => boundRest(request))
+  const own = ['retry-after', String(retryAfter), 'x-request-id', id]
+  response.writeHead(
+    errorTable[reason].status,
+    headers.concat(isLast ? [...own, 'connection', 'close'] : own),
+  )
+  response.end(style === 'problem' ? `${before}${id}${after}` : before)
 }
