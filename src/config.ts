@@ -106,7 +106,7 @@ export const settings = {
   maxLag: milliseconds({
     variable: 'XNORD_MAX_LAG',
     range: [0, 10_000],
-    default: 5,
+    default: 10,
     meaning:
       'Milliseconds that the main thread may be behind with the reading of what has arrived. Requests for predictions that come to be read later are refused with 503, before anything is made of them; 0 refuses none.',
   }),

@@ -1,11 +1,11 @@
 /** How much of an HTTP server's own speed is left when every request is classified. */
 
-import { fileURLToPath } from 'node:url'
 import { digits, percent, plain, spread, table, verdict } from '../../markdown.ts'
 import type { BarGroup } from '../../plot.ts'
 import { type HttpBench, launchXnord, type Section, sampleImages } from '../bench.ts'
 import { duel } from '../duel.ts'
-import { type Launch, startServer } from '../process.ts'
+import { launchConstant } from '../launch-constant.ts'
+import { startServer } from '../process.ts'
 import { binaryTensor, greyPngs, multipart, type Request, rawPixels } from '../requests.ts'
 
 const side = 28
@@ -107,19 +107,4 @@ ${table(
   rows,
 )}`
   return { text, groups }
-}
-
-function launchConstant(
-  { serverCore }: HttpBench,
-  program: 'same-server' | 'bare-server',
-  port: number,
-  readyPath: string,
-): Launch {
-  const file = fileURLToPath(new URL(`../${program}.ts`, import.meta.url))
-  return {
-    core: serverCore,
-    port,
-    command: [process.execPath, '--import', 'tsx', file, String(port)],
-    readyPath,
-  }
 }

@@ -4,9 +4,10 @@ import { digits, percent, table, verdict } from '../../markdown.ts'
 import type { BarGroup } from '../../plot.ts'
 import { spreadOf } from '../../rounds.ts'
 import { type HttpBench, launchXnord, type Section, sampleImages } from '../bench.ts'
+import { launchConstant } from '../launch-constant.ts'
 import { type OpenLoopResult, openOpenLoop } from '../open-loop.ts'
 import { startServer } from '../process.ts'
-import { rawPixels } from '../requests.ts'
+import { type Request, rawPixels } from '../requests.ts'
 import { putUnderLoad } from '../wrk.ts'
 
 const side = 28
@@ -30,31 +31,36 @@ export async function measureOverload(bench: HttpBench): Promise<Section> {
   const openLoop = await openOpenLoop()
   if (openLoop === null) return { text: '', groups: [] }
   const server = await startServer(launchXnord(bench, models, 9851, { XNORD_QUEUE_ROWS: String(queueRows) }))
-  const request = rawPixels('/predict?members=1', sampleImages(32, side * side))
+  const images = sampleImages(32, side * side)
+  const request = rawPixels('/predict?members=1', images)
   const load = { core: loadCore, connections, seconds }
   await putUnderLoad(server.url, request, { ...load, seconds: 3 })
+  const constant = await startServer(launchConstant(bench, 'bare-server', 9852, '/ready'))
+  const constantRequest = rawPixels('/constant/body', images)
+  await putUnderLoad(constant.url, constantRequest, { ...load, seconds: 3 })
   const capacities: number[] = []
   const quiet: OpenLoopResult[] = []
   const busy: OpenLoopResult[] = []
+  const bare: OpenLoopResult[] = []
   for (let round = 0; round < rounds; round++) {
     // Of each round its own: the machine's speed drifts.
     const capacity = (await putUnderLoad(server.url, request, load)).requestsPerSecond
     capacities.push(capacity)
-    for (const [share, results] of [
-      [calm, quiet],
-      [overload, busy],
-    ] as const) {
-      const arrivals = {
+    const arrive = (url: string, asked: Request, share: number) =>
+      openLoop.arriveAtRandom(url, asked, {
+        core: loadCore,
         connections: clients,
         rate: capacity * share,
         warmUpSeconds: 1,
         seconds,
         seed: round + 1,
-      }
-      results.push(await openLoop.arriveAtRandom(server.url, request, { core: loadCore, ...arrivals }))
-    }
+      })
+    quiet.push(await arrive(server.url, request, calm))
+    busy.push(await arrive(server.url, request, overload))
+    bare.push(await arrive(constant.url, constantRequest, calm))
   }
   await server.stop()
+  await constant.stop()
   openLoop.close()
 
   const calmLatency = latenciesOf(quiet, '200')
@@ -88,8 +94,15 @@ member, XNORD_QUEUE_ROWS=${queueRows}; ${seconds} s each, after a second to warm
 
 ${table(
   ['load', 'sent', 'status', 'answers', 'p50 ms', 'p99 ms', 'longest ms'],
-  [...rowsOf(calm, quiet), ...rowsOf(overload, busy)],
+  [
+    ...rowsOf(percent(calm), quiet),
+    ...rowsOf(percent(overload), busy),
+    ...rowsOf(`${percent(calm)}, bare`, bare),
+  ],
 )}
+
+The last row is what this machine does to anybody: as many requests a second as in the first one, at bare Fastify, which
+answers a constant and has far less to do.
 
 ${table(
   ['what', 'measured', 'goal', 'met'],
@@ -116,12 +129,12 @@ function latenciesOf(results: readonly OpenLoopResult[], status: string): Latenc
   }
 }
 
-function rowsOf(share: number, results: readonly OpenLoopResult[]): readonly string[][] {
+function rowsOf(load: string, results: readonly OpenLoopResult[]): readonly string[][] {
   const statuses = new Set(results.flatMap(({ answered }) => Object.keys(answered)))
   const sent = sum(results.map(result => result.sent))
   return Array.from(statuses, status => {
     const { count, p50, p99, longest } = latenciesOf(results, status)
-    return [percent(share), String(sent), status, String(count), digits(p50), digits(p99), digits(longest)]
+    return [load, String(sent), status, String(count), digits(p50), digits(p99), digits(longest)]
   })
 }
 
