@@ -70,8 +70,9 @@ for (const name of options.sections.split(',')) {
   if (measure === undefined) throw new Error(`--sections: there is no ${name}`)
   measured.push(await measure())
 }
-const part = [introduction(), ...measured.map(({ text }) => text)].filter(Boolean).join('\n\n')
 const groups = measured.flatMap(section => section.groups)
+const plot = groups.length > 0 ? '![Requests a second, and latencies](benchmarks-http.svg)' : ''
+const part = [introduction(), plot, ...measured.map(({ text }) => text)].filter(Boolean).join('\n\n')
 if (groups.length > 0) {
   const caption = 'Over HTTP: xnord beside others on one core, medians'
   writeFileSync(
@@ -94,7 +95,5 @@ ${model}${identity === null ? '' : ` (${identity})`}, with ${flags.join(', ')} �
 
 Loopback, keep-alive, ${connections} connections by \`wrk\`, which has a core of its own; the server, with one worker and its log
 of requests written to a pipe, has the other. Contestants take turns: n = ${rounds} rounds of ${seconds} s each. Figures are medians with
-quartiles in brackets, ratios medians of the ratios within rounds; CPU µs is the server's processor time a request.
-
-![Requests a second, and latencies](benchmarks-http.svg)`
+quartiles in brackets, ratios medians of the ratios within rounds; CPU µs is the server's processor time a request.`
 }

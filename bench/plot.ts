@@ -68,6 +68,7 @@ ${parts.join('\n')}
 `
 }
 
-function escaped(text: string): string {
+/** For the text of an SVG. */
+export function escaped(text: string): string {
   return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;')
 }

@@ -1,5 +1,7 @@
 /** One quantity over time as a line, in an SVG that is legible on white and on black. */
 
+import { escaped } from './plot.ts'
+
 export interface TimePlot {
   readonly title: string
   /** Of the quantity. */
@@ -30,7 +32,7 @@ export function plotOverTime({ title, unit, values, secondsPerValue, goal }: Tim
     return `<text x="${x(second)}" y="${height - 10}" text-anchor="middle">${second} s</text>`
   })
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" role="img" aria-labelledby="caption">
-<title id="caption">${title}</title>
+<title id="caption">${escaped(title)}</title>
 <style>
 text { font: 12px system-ui, sans-serif; fill: #333 }
 .title { font-weight: 600 }
@@ -42,7 +44,7 @@ text { fill: #ddd }
 .line { stroke: #6ea8e0 }
 }
 </style>
-<text class="title" x="0" y="16">${title}, ${unit}</text>
+<text class="title" x="0" y="16">${escaped(title)}, ${escaped(unit)}</text>
 <line class="axis" x1="${left}" y1="${y(0)}" x2="${width - right}" y2="${y(0)}"/>
 <text x="${left - 8}" y="${y(0)}" text-anchor="end">0</text>
 <line class="goal" x1="${left}" y1="${y(goal)}" x2="${width - right}" y2="${y(goal)}"/>

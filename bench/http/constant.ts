@@ -15,8 +15,12 @@ export async function constantRoutes(app: FastifyInstance): Promise<void> {
   app.addContentTypeParser('application/octet-stream', { parseAs: 'buffer' }, (_request, body, done) =>
     done(null, body),
   )
-  app.post('/constant/body', async (_request, reply) => reply.type('application/json').send(answer))
-  app.post('/constant/multipart', async (request, reply) => {
+  // As predictions are, they are counted and timed.
+  const config = { predicts: true } as const
+  app.post('/constant/body', { config }, async (_request, reply) =>
+    reply.type('application/json').send(answer),
+  )
+  app.post('/constant/multipart', { config }, async (request, reply) => {
     for await (const part of request.files()) await part.toBuffer()
     return reply.type('application/json').send(answer)
   })

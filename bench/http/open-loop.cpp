@@ -92,7 +92,7 @@ public:
   }
 
   void print() const {
-    std::printf("{\"sent\":%ld,\"answered\":{", sent_);
+    std::printf("{\"sent\":%ld,\"answered\":{", sent_ + long(waiting_.size()));
     const char *separator = "";
     for (const auto &[status, answers] : answers_) {
       std::printf("%s\"%s\":", separator, status.c_str());

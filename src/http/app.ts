@@ -54,6 +54,8 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   const requestLog = log !== undefined && config.logRequests ? log : null
   metrics.watch(service, heldBytes, config.batchDelay)
 
+  // Fastify makes the server before there is anything to close.
+  let isClosing = () => false
   const app = Fastify({
     ...(log !== undefined && { loggerInstance: log }),
     logController: new LogController({ disableRequestLogging: true }),
@@ -77,10 +79,17 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
     clientErrorHandler: answerClientErrors(metrics, requestLog),
     serverFactory(handle) {
       const server = createHttpServer(config)
-      const closing = () => !server.listening
       server.on(
         'request',
-        shedOverload(handle, { maxLag: config.maxLag, service, metrics, closing, log: requestLog }),
+        shedOverload(handle, {
+          maxLag: config.maxLag,
+          unreadLimit: config.requestSeconds * 1000,
+          service,
+          metrics,
+          statistics,
+          closing: () => isClosing(),
+          log: requestLog,
+        }),
       )
       return server
     },
@@ -100,7 +109,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   boundRestOfBody(app)
   closePipelined(app)
   limitUnread(app, config.requestSeconds * 1000)
-  endConnectionsOnClose(app)
+  isClosing = endConnectionsOnClose(app)
   readIntegers(app)
 
   const methodsOf = collectMethods(app)

@@ -223,7 +223,7 @@ export function createMetrics(): Metrics {
         collect() {
           this.reset()
           // Of one version there may be two for a while: one that was swapped has rows to answer still.
-          for (const [model, rows] of service.state().queuedRows) this.inc(labelsOf(model), rows)
+          for (const [model, rows] of service.state().queuedRows()) this.inc(labelsOf(model), rows)
         },
       })
       gauge('in_flight_rows', () => service.state().inFlightRows)

@@ -18,6 +18,8 @@ export class TurnWatch {
   #read = 0
   /** When the first of the turns began that have all been too long since; null where the last one was not. */
   #behindSince: number | null = null
+  /** When the last turn ended that has read anything. */
+  #ended = Number.NEGATIVE_INFINITY
 
   /**
    * @param limit milliseconds that a turn should take at most over what it reads
@@ -40,6 +42,8 @@ export class TurnWatch {
     this.#read++
     if (this.#begin === null) {
       this.#begin = now
+      // What was idle for so long has caught up.
+      if (now - this.#ended > this.#limit) this.#behindSince = null
       this.#atEnd(() => this.#end())
       return false
     }
@@ -52,7 +56,8 @@ export class TurnWatch {
   }
 
   #end(): void {
-    if (this.#now() - this.#begin! <= this.#limit) this.#behindSince = null
+    this.#ended = this.#now()
+    if (this.#ended - this.#begin! <= this.#limit) this.#behindSince = null
     else this.#behindSince ??= this.#begin
     this.#begin = null
     this.#read = 0

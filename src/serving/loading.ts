@@ -6,6 +6,7 @@ import type { Failed } from './messages.ts'
 import { identified, type LoadedModel, loadModel } from './model.ts'
 import type { FoundVersion } from './repository.ts'
 import type { Log } from './types.ts'
+import { keepYoungGeneration } from './young-generation.ts'
 
 /** What `loadModel` is told, as it crosses to a thread. */
 export interface LoadOrder {
@@ -66,6 +67,8 @@ async function ask(
     return await new Promise<LoadReply>((resolve, reject) => {
       const limits = resourceLimits === undefined ? {} : { resourceLimits }
       const thread = new Worker(entry, { workerData: order, ...limits })
+      // V8 forgets it where a thread begins.
+      thread.once('online', keepYoungGeneration)
       thread.once('message', resolve)
       thread.once('error', reject)
       thread.once('exit', code => reject(new Error(`it ended with ${code}`)))

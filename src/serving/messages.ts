@@ -54,7 +54,10 @@ export interface RunMessage {
   readonly layers: readonly string[]
   /** All rows' bytes behind one another: one transfer, and no slab of pooled Buffers is cloned. */
   readonly bytes: ArrayBuffer
-  /** Of each row its bytes: of pixels so many, of an image file so many with a minus. Objects take far longer to clone. */
+  /**
+   * Of each row its bytes: of pixels so many, of an image file so many with a minus; an empty file never comes so far.
+   * Objects take far longer to clone.
+   */
   readonly rows: readonly number[]
 }
 

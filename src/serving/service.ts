@@ -138,10 +138,8 @@ class LibraryService implements Service {
       ready: this.#dispatcher.ready,
       workers: this.#pool.workers,
       busyWorkers: this.#pool.busyWorkers,
-      queuedRows: new Map([
-        ...this.models().map(model => [model, 0] as const),
-        ...this.#dispatcher.queuedRowsByModel,
-      ]),
+      queuedRows: () =>
+        new Map([...this.models().map(model => [model, 0] as const), ...this.#dispatcher.queuedRowsByModel]),
       inFlightRows: this.#dispatcher.inFlightRows,
       busySeconds: this.#pool.busySeconds,
     }

@@ -174,7 +174,7 @@ export interface ServiceState {
   readonly workers: number
   readonly busyWorkers: number
   /** By model: those that answer, and those that were swapped or unloaded and for which rows wait still. */
-  readonly queuedRows: ReadonlyMap<ServedModel, number>
+  readonly queuedRows: () => ReadonlyMap<ServedModel, number>
   readonly inFlightRows: number
   /** Seconds that workers have spent on tasks since the start, all workers together; never falls. */
   readonly busySeconds: number

@@ -100,7 +100,7 @@ export function fakeService({ models = [shapes], answer, state, index }: FakeOpt
       ready: true,
       workers: 2,
       busyWorkers: 1,
-      queuedRows: new Map(models.map(model => [model, 3])),
+      queuedRows: () => new Map(models.map(model => [model, 3])),
       inFlightRows: 5,
       busySeconds: 1.5,
       ...state,

@@ -37,7 +37,7 @@ test('what waits is told of each version, one that was swapped out included, and
     [{ ...shapes, digest: 'e'.repeat(64) }, 4],
     [{ ...shapes, name: 'digits', version: 1 }, 0],
   ])
-  const { app } = await testApp(t, { state: { queuedRows } })
+  const { app } = await testApp(t, { state: { queuedRows: () => queuedRows } })
   t.equal(await metric(app, `xnord_queue_rows{${labels}}`), 7)
   t.equal(await metric(app, 'xnord_queue_rows{model="digits",version="1"}'), 0)
   queuedRows.clear()

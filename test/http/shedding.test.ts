@@ -24,6 +24,7 @@ interface Situation {
 async function start(t: Teardown, { behind = false, secondsToRoom = 0, closing = false }: Situation = {}) {
   const handled: string[] = []
   const shed: (readonly [string | null, string])[] = []
+  const ended: (readonly [string | null, number])[] = []
   const asked: (readonly [string | undefined, number | undefined])[] = []
   const { service } = fakeService()
   const handle: RequestListener = (request, response) => {
@@ -41,6 +42,8 @@ async function start(t: Teardown, { behind = false, secondsToRoom = 0, closing =
       secondsToRoom: () => secondsToRoom,
     },
     metrics: { requestShed: (model, reason) => void shed.push([model?.name ?? null, reason]) },
+    statistics: { requestEnded: ({ model }, status) => void ended.push([model?.name ?? null, status]) },
+    unreadLimit: 60_000,
     closing: () => closing,
     log,
     watch: { isBehind: () => behind },
@@ -50,15 +53,16 @@ async function start(t: Teardown, { behind = false, secondsToRoom = 0, closing =
   t.teardown(() => server.close())
   t.teardown(() => server.closeAllConnections())
   const { port } = server.address() as AddressInfo
-  return { url: `http://127.0.0.1:${port}`, port, handled, shed, asked }
+  return { url: `http://127.0.0.1:${port}`, port, handled, shed, ended, asked }
 }
 
+const traceparent = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01'
 const post = { method: 'POST', body: 'pixels' }
 
 test('while the main thread is behind, a request for predictions is refused before anything is made of it', async t => {
   const { url, handled, shed } = await start(t, { behind: true })
   for (const path of ['/predict', '/predict?members=1', '/compare']) {
-    const response = await fetch(url + path, post)
+    const response = await fetch(url + path, { ...post, headers: { traceparent } })
     t.equal(response.status, 503)
     t.equal(response.headers.get('content-type'), 'application/problem+json')
     t.equal(response.headers.get('retry-after'), '1')
@@ -74,6 +78,7 @@ test('while the main thread is behind, a request for predictions is refused befo
     })
     t.same(lines.pop(), {
       id,
+      traceId: '4bf92f3577b34da6a3ce929d0e0e4736',
       method: 'POST',
       route: path.split('?')[0],
       model: undefined,
@@ -87,7 +92,7 @@ test('while the main thread is behind, a request for predictions is refused befo
 })
 
 test('while the queue of its model is full, a request is refused before anything is made of it', async t => {
-  const { url, handled, shed } = await start(t, { secondsToRoom: 7 })
+  const { url, handled, shed, ended } = await start(t, { secondsToRoom: 7 })
   const response = await fetch(`${url}/predict`, post)
   t.equal(response.status, 503)
   t.equal(response.headers.get('retry-after'), '7')
@@ -95,6 +100,7 @@ test('while the queue of its model is full, a request is refused before anything
   t.match(lines.pop(), { route: '/predict', model: 'shapes', version: 2, code: 'QUEUE_FULL' })
   t.strictSame(handled, [])
   t.strictSame(shed, [['shapes', 'QUEUE_FULL']])
+  t.strictSame(ended, [['shapes', 503]])
 })
 
 test('the queue that counts is that of the model and version that are asked for', async t => {
@@ -103,6 +109,10 @@ test('the queue that counts is that of the model and version that are asked for'
     '/predict',
     '/predict?top=1&model=other',
     '/compare?version=2&model=shapes',
+    '/predict?version=2',
+    '/predict/?mod%65l=other',
+    '/pr%65dict',
+    '/v2/models/sh%61pes/infer/',
     '/v2/models/shapes/infer',
     '/v2/models/shapes/versions/3/infer?x=1',
   ]) {
@@ -112,6 +122,10 @@ test('the queue that counts is that of the model and version that are asked for'
     [undefined, undefined],
     ['other', undefined],
     ['shapes', 2],
+    [undefined, 2],
+    ['other', undefined],
+    [undefined, undefined],
+    ['shapes', undefined],
     ['shapes', undefined],
     ['shapes', 3],
   ])
@@ -119,10 +133,15 @@ test('the queue that counts is that of the model and version that are asked for'
 
 test('what asks for no model that there is goes on, to be told so', async t => {
   const { url, handled } = await start(t, { secondsToRoom: 7 })
-  for (const path of ['/predict?model=other', '/predict?model=shapes&version=x', '/v2/models/a%2Fb/infer']) {
+  for (const path of [
+    '/predict?model=other',
+    '/predict?model=shapes&version=x',
+    '/v2/models/a%2Fb/infer',
+    '/pr%e',
+  ]) {
     t.equal((await fetch(url + path, post)).status, 200)
   }
-  t.equal(handled.length, 3)
+  t.equal(handled.length, 4)
 })
 
 test('inference is refused as its clients expect it, and the log names no address', async t => {
@@ -161,6 +180,8 @@ test('without a limit of the lag nobody watches it', t => {
     maxLag: 0,
     service: { find: () => shapes, secondsToRoom: () => 0 },
     metrics: { requestShed() {} },
+    statistics: { requestEnded() {} },
+    unreadLimit: 60_000,
     closing: () => false,
     log: null,
   })

@@ -65,6 +65,15 @@ test('a few requests a turn are never too late, however long each takes', t => {
   t.end()
 })
 
+test('long turns with pauses between them are bursts, each borne for itself', t => {
+  const { turn, wait } = loop()
+  for (let round = 0; round < 10; round++) {
+    t.equal(turn(200, 0.1), 0)
+    wait(6)
+  }
+  t.end()
+})
+
 test('time in which nothing is read belongs to no turn', t => {
   const { turn, wait } = loop()
   for (let round = 0; round < 10; round++) {
@@ -75,7 +84,8 @@ test('time in which nothing is read belongs to no turn', t => {
 })
 
 test('by itself a turn ends with that of the event loop', async t => {
-  const watch = new TurnWatch(0.000_001)
+  let now = 0
+  const watch = new TurnWatch(5, undefined, () => (now += 0.3))
   const many = () => Array.from({ length: 40 }, () => watch.isBehind()).filter(Boolean).length
   t.equal(many(), 0)
   await new Promise(setImmediate)

@@ -116,7 +116,7 @@ test('a service with two workers', async t => {
     t.match(service.state(), { ready: true, workers: 2, busyWorkers: 0, inFlightRows: 0 })
     t.equal(service.secondsToRoom(service.find('tiny')), 0)
     t.strictSame(
-      [...service.state().queuedRows],
+      [...service.state().queuedRows()],
       service.models().map(model => [model, 0]),
     )
     t.equal(service.backend, 'wasm')
@@ -259,7 +259,7 @@ test('a service with two workers', async t => {
       tinyRows.map((_, row) => tinyLogits(row, 3)),
     )
     t.match(service.state(), { ready: true, inFlightRows: 0 })
-    t.strictSame([...service.state().queuedRows.values()], [0, 0])
+    t.strictSame([...service.state().queuedRows().values()], [0, 0])
   })
 
   await t.test('tells how long its workers have worked', async t => {

@@ -87,7 +87,8 @@ export async function measureConstant(bench: HttpBench): Promise<Section> {
 
 One row by one member of ${model} a request. Two other servers read the same body, as a buffer or by the same multipart
 parser, and send a constant of 100 bytes: the *same app*, xnord's own with its log, metrics, limits and headers, and
-*bare* Fastify, which has none of these.
+*bare* Fastify, which has none of these. The goals are of the same app, since what it does is asked of any server in
+production; the share of bare Fastify is the price of all of it.
 
 ${table(
   [

@@ -8,8 +8,10 @@ const grace = 250
 /**
  * Ends every connection as soon as nothing is under way on it, once the server closes: until then clients keep theirs,
  * and closing would wait for the last of them to let go.
+ *
+ * @returns what tells whether the server closes by now
  */
-export function endConnectionsOnClose(app: FastifyInstance): void {
+export function endConnectionsOnClose(app: FastifyInstance): () => boolean {
   let closing = false
   const sockets = new Set<Socket>()
   let taken = 0
@@ -52,4 +54,5 @@ export function endConnectionsOnClose(app: FastifyInstance): void {
     if (closing) request.raw.socket.destroySoon()
     next()
   })
+  return () => closing
 }

@@ -14,11 +14,15 @@ export async function docs(app: FastifyInstance): Promise<void> {
   let shown: Promise<FastifyInstance> | null = null
 
   async function show(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
-    shown ??= createDocs(app)
+    shown ??= createDocs(app).catch(error => {
+      // It may be there the next time.
+      shown = null
+      throw error
+    })
     const { url } = request
     const method = request.method as 'GET' | 'HEAD'
     const answer = await (await shown).inject({ method, url, headers: request.headers })
-    if (answer.statusCode === 404) throw new XnordError('ROUTE_UNKNOWN', `${method} ${url}`)
+    if (answer.statusCode === 404) throw new XnordError('ROUTE_UNKNOWN', `${method} ${url.split('?')[0]}`)
     const { connection: _, date: __, 'transfer-encoding': ___, ...headers } = answer.headers
     return reply.code(answer.statusCode).headers(headers).send(answer.rawPayload)
   }

@@ -3,6 +3,8 @@ import type { FastifyBaseLogger } from 'fastify'
 import { errorTable, XnordError } from '../../errors.ts'
 import type { ServedModel, Service } from '../../serving/types.ts'
 import type { Metrics, ShedReason } from '../metrics.ts'
+import type { Statistics } from '../statistics.ts'
+import { traceIdOf } from '../traceparent.ts'
 import { TurnWatch } from '../turn-watch.ts'
 import { type ErrorStyle, inferenceStyle, newRequestId, problemStyle } from './errors.ts'
 import { boundRest } from './rest-of-body.ts'
@@ -13,6 +15,9 @@ export interface SheddingOptions {
   readonly maxLag: number
   readonly service: Pick<Service, 'find' | 'secondsToRoom'>
   readonly metrics: Pick<Metrics, 'requestShed'>
+  readonly statistics: Pick<Statistics, 'requestEnded'>
+  /** Milliseconds in which a client that takes nothing of its answer is cut off. */
+  readonly unreadLimit: number
   /** Whether connections end with their answers by now. */
   readonly closing: () => boolean
   /** Null where requests are not logged. */
@@ -37,7 +42,7 @@ interface Refusal {
  * while the server is busy.
  */
 export function shedOverload(handle: RequestListener, options: SheddingOptions): RequestListener {
-  const { maxLag, service, metrics, closing, log } = options
+  const { maxLag, service, metrics, statistics, log } = options
   const watch = options.watch ?? (maxLag === 0 ? null : new TurnWatch(maxLag))
 
   function refusalOf(target: Target): Refusal | null {
@@ -66,16 +71,22 @@ export function shedOverload(handle: RequestListener, options: SheddingOptions):
     }
     const { reason, model } = refusal
     const id = newRequestId()
-    refuse(request, response, id, refusal, closing())
+    refuse(request, response, id, refusal, options)
     metrics.requestShed(model, reason)
-    const line = {
-      id,
-      method: request.method,
-      route: target.route,
-      model: model?.name,
-      version: model?.version,
-    }
-    log?.info({ ...line, status: response.statusCode, code: reason }, 'request')
+    statistics.requestEnded({ model, stages: null, encoding: null }, response.statusCode, 0)
+    log?.info(
+      {
+        id,
+        traceId: traceIdOf(request.headers.traceparent),
+        method: request.method,
+        route: target.route,
+        model: model?.name,
+        version: model?.version,
+        status: response.statusCode,
+        code: reason,
+      },
+      'request',
+    )
   }
 }
 
@@ -93,15 +104,17 @@ const inference = /^\/v2\/models\/([^/?]+)(?:\/versions\/([1-9]\d{0,14}))?\/infe
 function targetOf({ method, url }: IncomingMessage): Target | null {
   if (method !== 'POST') return null
   const end = url!.indexOf('?')
-  const path = end < 0 ? url! : url!.slice(0, end)
+  const path = routed(end < 0 ? url! : url!.slice(0, end))
   if (path === '/predict' || path === '/compare') {
+    const text = end < 0 ? '' : url!.slice(end)
     // Most ask for no model by name.
-    const query = end < 0 || !url!.includes('model=', end) ? null : new URLSearchParams(url!.slice(end))
-    const version = query?.get('version')
+    if (!naming.test(text)) return { route: path }
+    const query = new URLSearchParams(text)
+    const version = query.get('version')
     return {
       route: path,
-      name: query?.get('model') ?? undefined,
-      version: version == null ? undefined : Number(version),
+      name: query.get('model') ?? undefined,
+      version: version === null ? undefined : Number(version),
     }
   }
   const found = inference.exec(path)
@@ -110,6 +123,20 @@ function targetOf({ method, url }: IncomingMessage): Target | null {
   return version === undefined
     ? { route: '/v2/models/:name/infer', name }
     : { route: '/v2/models/:name/versions/:version/infer', name, version: Number(version) }
+}
+
+/** A query that may name a model or a version, encoded or not. */
+const naming = /model=|version=|%/
+
+/** As the router reads it: without a slash at the end, and decoded. What cannot be decoded is left to be refused. */
+function routed(path: string): string {
+  const withoutSlash = path.length > 1 && path.endsWith('/') ? path.slice(0, -1) : path
+  if (!withoutSlash.includes('%')) return withoutSlash
+  try {
+    return decodeURIComponent(withoutSlash)
+  } catch {
+    return withoutSlash
+  }
 }
 
 /** What a style writes of a refusal, but for the id of the request, of which all are of one length. */
@@ -153,22 +180,27 @@ function prepareBoth(reason: ShedReason) {
 /** Bytes of a body that come with its head, mostly: of what is longer, the rest is watched. */
 const small = 2 ** 16
 
-/** @param isLast whether the connection is to end with this answer */
 function refuse(
   request: IncomingMessage,
   response: ServerResponse,
   id: string,
   { reason, retryAfter }: Refusal,
-  isLast: boolean,
+  { closing, unreadLimit }: SheddingOptions,
 ): void {
   const style = request.url!.startsWith('/v2/') ? 'inference' : 'problem'
   const { before, after, headers } = prepared[reason][style]
-  // Node reads the rest of a body away once the answer has left.
-  if (!(Number(request.headers['content-length']) <= small)) response.on('finish', () => boundRest(request))
+  // Once the answer has left, Node reads the rest of a body away, and sets the connection's limit for keeping it.
+  request.socket.setTimeout(unreadLimit)
+  if (!(Number(request.headers['content-length']) <= small)) {
+    response.on('finish', () => boundRest(request))
+    request.on('end', () => {
+      if (closing()) request.socket.destroySoon()
+    })
+  }
   const own = ['retry-after', String(retryAfter), 'x-request-id', id]
   response.writeHead(
     errorTable[reason].status,
-    headers.concat(isLast ? [...own, 'connection', 'close'] : own),
+    headers.concat(closing() ? [...own, 'connection', 'close'] : own),
   )
   response.end(style === 'problem' ? `${before}${id}${after}` : before)
 }

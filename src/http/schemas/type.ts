@@ -1,6 +1,6 @@
 /**
- * The JSON schemas that TypeBox would make, with its types and without its code: 370 modules, a fifth of the time from
- * the start to ready.
+ * The JSON schemas that TypeBox would make, with its types and without its code: 370 modules, which took 130 of the 950 ms
+ * of processor time from the start to ready.
  */
 
 import type * as typebox from 'typebox'
