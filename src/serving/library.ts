@@ -52,7 +52,7 @@ export class Library {
   readonly #leaving = new Set<Promise<void>>()
   #catalog: Catalog
   #lastChange: Promise<void> = Promise.resolve()
-  #closed = false
+  readonly #ending = new AbortController()
 
   constructor(options: LibraryOptions) {
     this.#options = options
@@ -128,15 +128,15 @@ export class Library {
     })
   }
 
-  /** Changes nothing more; resolves when the change under way is over. All that was admitted must have been answered. */
+  /** Changes nothing more, and ends what is being loaded. All that was admitted must have been answered. */
   async close(): Promise<void> {
-    this.#closed = true
+    this.#ending.abort()
     await this.#lastChange
     await Promise.all(this.#leaving)
   }
 
   #requireOpen(): void {
-    if (this.#closed)
+    if (this.#ending.signal.aborted)
       throw new XnordError('SHUTTING_DOWN', 'Nothing is loaded or unloaded any more.', { retryAfter: 1 })
   }
 
@@ -167,8 +167,12 @@ export class Library {
     if (shelf.current !== null && shelf.signature === signature) return
     shelf.change = 'LOADING'
     try {
-      const read = turns === 'at once' ? loadModel : loadApart
-      const candidate = capped(await read(found, backend, pool.workers, log), maxBatchRows)
+      const { signal } = this.#ending
+      const loading =
+        turns === 'at once'
+          ? loadModel(found, backend, pool.workers, log)
+          : loadApart(found, backend, pool.workers, log, { signal })
+      const candidate = capped(await loading, maxBatchRows)
       if (shelf.current === null || differ(candidate.served, shelf.current.served)) {
         await this.#open(candidate.spec, turns)
         this.#replace(shelf, candidate)

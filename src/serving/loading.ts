@@ -29,6 +29,8 @@ interface LogLine {
 }
 
 export interface LoadingOptions {
+  /** Ends the thread, whatever it is about, when it is aborted. */
+  readonly signal?: AbortSignal
   /** The module that the thread runs, another one in tests. */
   readonly entry?: URL
   /** Of the thread; without it those of V8, as for the main thread: no model meets one here that it does not meet there. */
@@ -43,7 +45,8 @@ const loadingThread = new URL(`./loading-thread${extname(import.meta.url)}`, imp
  * seconds, in which this one answers, and the workers compute. Its memory goes with it. At the start of the process,
  * when nobody waits for answers, `loadModel` itself is the faster way.
  *
- * @throws as loadModel, MODEL_TOO_LARGE where the thread's memory does not suffice, WORKER_LOST where it dies otherwise
+ * @throws as loadModel, MODEL_TOO_LARGE where the thread's memory does not suffice, WORKER_LOST where it dies otherwise,
+ *   SHUTTING_DOWN where it is ended
  */
 export async function loadApart(
   found: FoundVersion,
@@ -61,7 +64,7 @@ export async function loadApart(
 
 async function ask(
   order: LoadOrder,
-  { entry = loadingThread, resourceLimits }: LoadingOptions,
+  { signal, entry = loadingThread, resourceLimits }: LoadingOptions,
 ): Promise<LoadReply> {
   try {
     return await new Promise<LoadReply>((resolve, reject) => {
@@ -72,8 +75,16 @@ async function ask(
       thread.once('message', resolve)
       thread.once('error', reject)
       thread.once('exit', code => reject(new Error(`it ended with ${code}`)))
+      const end = () => {
+        reject(new XnordError('SHUTTING_DOWN', 'The loading of the model was ended.', { retryAfter: 1 }))
+        void thread.terminate()
+      }
+      if (signal?.aborted) end()
+      signal?.addEventListener('abort', end)
+      thread.once('exit', () => signal?.removeEventListener('abort', end))
     })
   } catch (thrown) {
+    if (thrown instanceof XnordError) throw thrown
     const { code, message } = thrown as NodeJS.ErrnoException
     if (code === 'ERR_WORKER_OUT_OF_MEMORY') {
       throw new XnordError('MODEL_TOO_LARGE', 'Loading the model takes more memory than a thread has.', {

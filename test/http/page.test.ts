@@ -1,5 +1,7 @@
 import { existsSync } from 'node:fs'
+import Fastify from 'fastify'
 import { test } from 'tap'
+import { page } from '../../src/http/plugins/page.ts'
 import { testApp } from './helper.ts'
 
 const built = existsSync(new URL('../../dist/page/index.html', import.meta.url))
@@ -41,4 +43,11 @@ test('nothing outside the page is served', async t => {
   ]) {
     t.equal((await app.inject(url)).statusCode, 404, url)
   }
+})
+
+test('a page that has not been built is an address that there is not', async t => {
+  const app = Fastify()
+  t.teardown(() => app.close())
+  await app.register(page, { root: `${t.testdir({})}/absent/` })
+  t.equal((await app.inject('/')).statusCode, 404)
 })

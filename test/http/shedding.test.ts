@@ -208,3 +208,23 @@ test('a refused request leaves its connection open, until the server closes', as
   t.equal(await refused(false), 2)
   t.equal(await refused(true), 1)
 })
+
+test('a body that is long in coming is read away after the refusal; while the server closes, its connection ends then', async t => {
+  const kept = async (closing: boolean) => {
+    const { port, shed } = await start(t, { behind: true, closing })
+    const socket = connect(port, '127.0.0.1')
+    t.teardown(() => socket.destroy())
+    socket.write('POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n')
+    const [answer] = (await once(socket, 'data')) as [Buffer]
+    t.match(answer.toString(), /^HTTP\/1.1 503 /)
+    const closed = once(socket, 'close').then(() => 'closed')
+    socket.resume()
+    socket.write(Buffer.alloc(100_000))
+    if (closing) return closed
+    socket.write('POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n')
+    await once(socket, 'data')
+    return shed.length
+  }
+  t.equal(await kept(false), 2)
+  t.equal(await kept(true), 'closed')
+})

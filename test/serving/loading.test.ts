@@ -33,19 +33,32 @@ test('models that threads have loaded have identities of their own', async t => 
   t.equal(new Set(ids).size, 3)
 })
 
-test('this thread goes on while a model is loaded', async t => {
+const slow = new URL('./slow-loading-thread.ts', import.meta.url)
+
+test('this thread goes on while a model is loaded, whatever keeps the other one busy', async t => {
   const found = version(tinyFolder(t.testdir({})))
   let turns = 0
   let loading = true
-  const loaded = loadApart(found, 'wasm', 2, recordingLog().log).finally(() => {
+  const loaded = loadApart(found, 'wasm', 2, recordingLog().log, { entry: slow }).finally(() => {
     loading = false
   })
   while (loading) {
     await delay(1)
     turns++
   }
-  await loaded
-  t.ok(turns > 1)
+  t.equal((await loaded).served.name, 'tiny')
+  t.ok(turns > 20, 'it would have had a few, had it been the one that was busy')
+})
+
+test('the loading of a model can be ended, before it begins and while it lasts', async t => {
+  const found = version(tinyFolder(t.testdir({})))
+  const { log } = recordingLog()
+  const ended = AbortSignal.abort()
+  await t.rejects(loadApart(found, 'wasm', 1, log, { signal: ended }), { code: 'SHUTTING_DOWN' })
+  const ending = new AbortController()
+  const loaded = loadApart(found, 'wasm', 1, log, { entry: slow, signal: ending.signal })
+  setImmediate(() => ending.abort())
+  await t.rejects(loaded, { code: 'SHUTTING_DOWN', retryAfter: 1 })
 })
 
 test('what is refused by a thread is refused with its code and detail', async t => {

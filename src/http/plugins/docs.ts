@@ -14,11 +14,7 @@ export async function docs(app: FastifyInstance): Promise<void> {
   let shown: Promise<FastifyInstance> | null = null
 
   async function show(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
-    shown ??= createDocs(app).catch(error => {
-      // It may be there the next time.
-      shown = null
-      throw error
-    })
+    shown ??= createDocs(app)
     const { url } = request
     const method = request.method as 'GET' | 'HEAD'
     const answer = await (await shown).inject({ method, url, headers: request.headers })

@@ -5,14 +5,17 @@ import type { FastifyInstance } from 'fastify'
 import { addSecurityHeaders, documentHeaders } from './security-headers.ts'
 
 /** The built page lies beside the built service; a service run from its sources finds it there, too. */
-const root = fileURLToPath(new URL('../../../dist/page/', import.meta.url))
+const built = fileURLToPath(new URL('../../../dist/page/', import.meta.url))
 
 /**
  * The page at `/`: a route for each of its files, and none beside them. What sends files is loaded when the page is
  * first asked for. (@fastify/static would bring a library for patterns of names with it, which takes longer to load than
  * all of this app's own modules.)
  */
-export async function page(app: FastifyInstance): Promise<void> {
+export async function page(
+  app: FastifyInstance,
+  { root = built }: { readonly root?: string },
+): Promise<void> {
   addSecurityHeaders(app, documentHeaders)
   for (const file of filesOf(root)) {
     const addresses = file === 'index.html' ? ['/', '/index.html'] : [`/${file}`]
