@@ -2,11 +2,11 @@ import { extname } from 'node:path'
 import { type ResourceLimits, Worker } from 'node:worker_threads'
 import type { Backend } from '../engine/kernels/kernels.ts'
 import { asXnordError, XnordError } from '../errors.ts'
+import { keepHeapsSmall } from './heaps.ts'
 import type { Failed } from './messages.ts'
 import { identified, type LoadedModel, loadModel } from './model.ts'
 import type { FoundVersion } from './repository.ts'
 import type { Log } from './types.ts'
-import { keepYoungGeneration } from './young-generation.ts'
 
 /** What `loadModel` is told, as it crosses to a thread. */
 export interface LoadOrder {
@@ -71,7 +71,7 @@ async function ask(
       const limits = resourceLimits === undefined ? {} : { resourceLimits }
       const thread = new Worker(entry, { workerData: order, ...limits })
       // V8 forgets it where a thread begins.
-      thread.once('online', keepYoungGeneration)
+      thread.once('online', keepHeapsSmall)
       thread.once('message', resolve)
       thread.once('error', reject)
       thread.once('exit', code => reject(new Error(`it ended with ${code}`)))

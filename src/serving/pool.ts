@@ -4,6 +4,7 @@ import type { ResourceLimits, Worker } from 'node:worker_threads'
 import { Piscina } from 'piscina'
 import { XnordError } from '../errors.ts'
 import { Bag } from './bag.ts'
+import { keepHeapsSmall, workerYoungMegabytes } from './heaps.ts'
 import type {
   DecodedReply,
   DecodeMessage,
@@ -18,7 +19,6 @@ import type {
 } from './messages.ts'
 import { unpackRows } from './packed-rows.ts'
 import type { Log, Observer, WorkerLossCause } from './types.ts'
-import { keepYoungGeneration, workerYoungMegabytes } from './young-generation.ts'
 
 export interface WorkerPoolOptions extends WorkerData {
   readonly workers: number
@@ -164,7 +164,7 @@ export class WorkerPool {
   #watch(thread: Worker): void {
     let cause: WorkerLossCause = 'exit'
     let error: unknown
-    thread.once('online', keepYoungGeneration)
+    thread.once('online', keepHeapsSmall)
     thread.once('error', (thrown: NodeJS.ErrnoException) => {
       cause = thrown.code === 'ERR_WORKER_OUT_OF_MEMORY' ? 'memory' : 'error'
       error = thrown
