@@ -20,53 +20,24 @@ export interface RowError {
 
 type Answered = Extract<RowAnswer, { ok: true }>
 
-/**
- * How an answered row is written: by `/predict`, of either network, or by `/compare`. Each object is made as it is to be
- * written: to spread others into it takes longer than to classify a small image.
- */
+/** How an answered row is written: by `/predict`, of either network, or by `/compare`. */
 export type RowWriter = (name: string | null, answer: Answered, model: ServedModel, top: number) => object
 
-export const writePrediction: RowWriter = (name, { prediction }, { labels }, top) => {
-  const { probabilities, index, uncertainty } = prediction!
-  return {
-    name,
-    label: labels[index],
-    index,
-    probability: probabilities[index],
-    top: mostProbable(probabilities, labels, top),
-    uncertainty,
-  } satisfies { name: string | null } & Classification & { uncertainty: Uncertainty }
-}
+export const writePrediction: RowWriter = (name, { prediction }, { labels }, top) =>
+  classify(prediction!, labels, top, { name, uncertainty: prediction!.uncertainty })
 
-export const writeBaseline: RowWriter = (name, { baseline }, { labels }, top) => {
-  const { probabilities, index } = baseline!
-  return {
-    name,
-    label: labels[index],
-    index,
-    probability: probabilities[index],
-    top: mostProbable(probabilities, labels, top),
-  } satisfies { name: string | null } & Classification
-}
+export const writeBaseline: RowWriter = (name, { baseline }, { labels }, top) =>
+  classify(baseline!, labels, top, { name })
 
 /** Both networks' answers; milliseconds are the batch's, divided by its rows. */
-export const writeComparison: RowWriter = (name, { prediction, baseline, times }, { labels }, top) => {
-  const classify = ({ probabilities, index }: Distribution): Classification => ({
-    label: labels[index]!,
-    index,
-    probability: probabilities[index]!,
-    top: mostProbable(probabilities, labels, top),
-  })
-  return {
-    name,
-    discrete: {
-      ...classify(prediction!),
-      uncertainty: prediction!.uncertainty,
-      milliseconds: times.compute,
-    },
-    baseline: { ...classify(baseline!), milliseconds: times.baseline },
-  }
-}
+export const writeComparison: RowWriter = (name, { prediction, baseline, times }, { labels }, top) => ({
+  name,
+  discrete: classify(prediction!, labels, top, {
+    uncertainty: prediction!.uncertainty,
+    milliseconds: times.compute,
+  }),
+  baseline: classify(baseline!, labels, top, { milliseconds: times.baseline }),
+})
 
 export function writeError(name: string | null, { code, detail }: ErrorData): RowError {
   return { name, error: { code, title: errorTable[code].title, detail } }
@@ -77,14 +48,32 @@ interface Distribution {
   readonly index: number
 }
 
-function mostProbable(
-  probabilities: Float64Array,
+/** What stands beside a classification; JSON leaves out what is undefined. */
+interface Beside {
+  readonly name?: string | null
+  readonly uncertainty?: Uncertainty
+  readonly milliseconds?: number | null
+}
+
+/** Made as it is to be written: to spread one object into another takes longer than to classify a small image. */
+function classify(
+  { probabilities, index }: Distribution,
   labels: readonly string[],
-  count: number,
-): readonly ClassEntry[] {
-  return highest(probabilities, 0, labels.length, count).map(index => ({
+  top: number,
+  { name, uncertainty, milliseconds }: Beside,
+): Classification & Beside {
+  const entry = (index: number): ClassEntry => ({
     label: labels[index]!,
     index,
     probability: probabilities[index]!,
-  }))
+  })
+  return {
+    name,
+    label: labels[index]!,
+    index,
+    probability: probabilities[index]!,
+    top: highest(probabilities, 0, labels.length, top).map(entry),
+    uncertainty,
+    milliseconds,
+  }
 }

@@ -4,15 +4,12 @@ import { type ErrorCode, type ErrorData, XnordError } from '../../errors.ts'
 import { toXnordError } from '../fastify-errors.ts'
 import type { MethodsOf } from './methods.ts'
 
-/** What is written of an error. */
-export type Written = Pick<XnordError, 'code' | 'status' | 'title' | 'message'>
-
 /** How a scope writes its errors: its media type, and its body. */
 export interface ErrorStyle {
   readonly contentType: string
   /** The code of a JSON body that does not match its schema. */
   readonly invalidBody: ErrorCode
-  readonly write: (error: Written, requestId: string) => object
+  readonly write: (error: XnordError, requestId: string) => object
 }
 
 /** RFC 9457. */
