@@ -6,20 +6,11 @@ import { setFlagsFromString } from 'node:v8'
  */
 export const workerYoungMegabytes = 6
 
-/**
- * Keeps V8's heaps from growing beyond what requests need, to be called whenever a thread has begun, where V8 resets it.
- */
+/** Keeps V8's heaps from growing beyond what requests need, to be called whenever a thread has begun, where V8 resets it. */
 export function keepHeapsSmall(): void {
-  keepYoungGeneration()
+  // The young generation of the main thread, which V8 sizes only at its start, stays as the start has made it, 2 to 4 MB:
+  // it would become 32 MB under load, and of use to no request.
+  setFlagsFromString('--semi-space-growth-factor=1')
   // By this share of what is alive an old generation grows before it is collected; without it, by several times as much.
   setFlagsFromString('--heap-growing-percent=50')
-}
-
-/**
- * Keeps the young generation of the main thread, which V8 sizes only at its start, from growing beyond what the start
- * has made of it, 2 to 4 MB: it would become 32 MB under load, and of use to no request. V8 reads the flag whenever it
- * would grow, and resets it where a thread begins.
- */
-function keepYoungGeneration(): void {
-  setFlagsFromString('--semi-space-growth-factor=1')
 }
