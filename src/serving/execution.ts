@@ -205,12 +205,11 @@ export class Execution {
     computed: number,
   ): void {
     if (row.request.settled) return
-    const share = (milliseconds: number | null) => (milliseconds === null ? null : milliseconds / computed)
     const times = {
       queue: row.queued,
       decode,
-      compute: share(batch.compute),
-      baseline: share(batch.baseline),
+      compute: shareOf(batch.compute, computed),
+      baseline: shareOf(batch.baseline, computed),
     }
     this.#observer.row(row.request.model.served, times)
     const layers = batch.layers.map(all => {
@@ -247,6 +246,10 @@ export class Execution {
     if (lane === null) this.#queue.putBack(request.flow, row, request.retryLane)
     else this.#queue.comeBack(request.flow, row, lane)
   }
+}
+
+function shareOf(milliseconds: number | null, rows: number): number | null {
+  return milliseconds === null ? null : milliseconds / rows
 }
 
 /** All rows' bytes behind one another. */
