@@ -1,5 +1,7 @@
 /** Bars in groups, in an SVG that is legible on white and on black. */
 
+import { escaped, svg } from './svg.ts'
+
 export interface Bar {
   readonly label: string
   /** From 0. */
@@ -49,26 +51,7 @@ export function plotBars(groups: readonly BarGroup[], { caption, ownScales = fal
     }
     y += groupGap
   }
-  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${y}" role="img" aria-labelledby="caption">
-<title id="caption">${escaped(caption)}</title>
-<style>
-text { font: 12px system-ui, sans-serif; fill: #333 }
-.title { font-weight: 600 }
-.ours { fill: #2f6fb3 }
-.theirs { fill: #999 }
-@media (prefers-color-scheme: dark) {
-text { fill: #ddd }
-.ours { fill: #6ea8e0 }
-.theirs { fill: #777 }
-}
-</style>
-<text class="title" x="0" y="16">${escaped(caption)}</text>
-${parts.join('\n')}
-</svg>
-`
-}
-
-/** For the text of an SVG. */
-export function escaped(text: string): string {
-  return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;')
+  const style = '.ours { fill: #2f6fb3 }\n.theirs { fill: #999 }'
+  const darkStyle = '.ours { fill: #6ea8e0 }\n.theirs { fill: #777 }'
+  return svg({ width, height: y, caption, style, darkStyle, parts })
 }

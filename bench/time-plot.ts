@@ -1,6 +1,6 @@
 /** One quantity over time as a line, in an SVG that is legible on white and on black. */
 
-import { escaped } from './plot.ts'
+import { svg } from './svg.ts'
 
 export interface TimePlot {
   readonly title: string
@@ -31,28 +31,21 @@ export function plotOverTime({ title, unit, values, secondsPerValue, goal }: Tim
     const second = Math.round(share * seconds)
     return `<text x="${x(second)}" y="${height - 10}" text-anchor="middle">${second} s</text>`
   })
-  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" role="img" aria-labelledby="caption">
-<title id="caption">${escaped(title)}</title>
-<style>
-text { font: 12px system-ui, sans-serif; fill: #333 }
-.title { font-weight: 600 }
-.axis, .goal { stroke: #999; stroke-width: 1 }
+  const style = `.axis, .goal { stroke: #999; stroke-width: 1 }
 .goal { stroke-dasharray: 4 4 }
-.line { fill: none; stroke: #2f6fb3; stroke-width: 2 }
-@media (prefers-color-scheme: dark) {
-text { fill: #ddd }
-.line { stroke: #6ea8e0 }
-}
-</style>
-<text class="title" x="0" y="16">${escaped(title)}, ${escaped(unit)}</text>
-<line class="axis" x1="${left}" y1="${y(0)}" x2="${width - right}" y2="${y(0)}"/>
-<text x="${left - 8}" y="${y(0)}" text-anchor="end">0</text>
-<line class="goal" x1="${left}" y1="${y(goal)}" x2="${width - right}" y2="${y(goal)}"/>
-<text x="${left - 8}" y="${y(goal)}" text-anchor="end">${goal}</text>
-<text x="${width - right + 6}" y="${y(goal)}">goal</text>
-<polyline class="line" points="${line}"/>
-<text x="${width - right + 6}" y="${y(values.at(-1) ?? 0)}">${Math.round(values.at(-1) ?? 0)}</text>
-${marks.join('\n')}
-</svg>
-`
+.line { fill: none; stroke: #2f6fb3; stroke-width: 2 }`
+  const last = values.at(-1) ?? 0
+  const end = width - right
+  const parts = [
+    `<line class="axis" x1="${left}" y1="${y(0)}" x2="${end}" y2="${y(0)}"/>`,
+    `<text x="${left - 8}" y="${y(0)}" text-anchor="end">0</text>`,
+    `<line class="goal" x1="${left}" y1="${y(goal)}" x2="${end}" y2="${y(goal)}"/>`,
+    `<text x="${left - 8}" y="${y(goal)}" text-anchor="end">${goal}</text>`,
+    `<text x="${end + 6}" y="${y(goal)}">goal</text>`,
+    `<polyline class="line" points="${line}"/>`,
+    `<text x="${end + 6}" y="${y(last)}">${Math.round(last)}</text>`,
+    ...marks,
+  ]
+  const caption = `${title}, ${unit}`
+  return svg({ width, height, caption, style, darkStyle: '.line { stroke: #6ea8e0 }', parts })
 }

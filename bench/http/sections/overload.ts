@@ -107,8 +107,8 @@ ${table(
 )}
 
 The last row is what this machine does to anybody: as many requests a second as in the first one, at bare Fastify, which
-answers a constant and has far less to do. What leaves late waits for a connection, since the generator itself is never
-busy for longer than some microseconds.
+answers a constant and has far less to do. What leaves late has waited for a connection, or for the
+generator.
 
 ${table(
   ['what', 'measured', 'goal', 'met'],
