@@ -3,6 +3,7 @@
     run.json     the run's table
     state.pt     the last finished epoch: enough to go on as if nothing had happened
     float.pt     the float twin
+    distribution.pt  the distribution, before any layer was frozen
     members.pt   the chosen members
     log.jsonl    what happened, unless `train --log` named another file
     record.json  seed, hardware, versions and every figure measured; there when the training is finished
@@ -144,7 +145,7 @@ def default_log(folder: Path) -> Path:
 def load_float(folder: Path) -> FloatNetwork:
     """The float twin, ready for inference: x = p - 128, float32 [n, C, H, W], to logits. Raises CheckpointError."""
     run = load_run(folder)
-    network = FloatNetwork(run.input, run.graph, "hardtanh")
+    network = FloatNetwork(run.input, run.graph, run.twin.activation)
     state = load_tensors(folder / "float.pt")
     try:
         network.load_state_dict(state)

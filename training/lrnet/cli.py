@@ -47,6 +47,13 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", help="such as twin.epochs=1"
     )
+    train.add_argument(
+        "--compile", action="store_true", help="fuse element-wise steps: a minute to begin with, then faster"
+    )
+    train.add_argument("--bfloat16", action="store_true", help="sums over weights in bfloat16")
+    train.add_argument(
+        "--no-test", action="store_true", help="leave the test images unread, as where runs are compared"
+    )
     train.set_defaults(command=_train)
 
     calibrate = commands.add_parser(
@@ -94,6 +101,7 @@ def _train(options: argparse.Namespace) -> None:
     import torch
 
     from lrnet.checkpoint import default_log
+    from lrnet.job import Settings
     from lrnet.run import read_run
     from lrnet.train import train
 
@@ -108,6 +116,7 @@ def _train(options: argparse.Namespace) -> None:
         data=options.data,
         log_path=options.log or default_log(folder),
         command=f"lrnet train {options.run.name}{overrides}",
+        settings=Settings(compile=options.compile, bfloat16=options.bfloat16, test=not options.no_test),
     )
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lrnet.discrete import Operation, Parameters
-from lrnet.layers import EPSILON
+from lrnet.layers import EPSILON, FrozenLayer
 from lrnet.networks import (
     StochasticNetwork,
     discrete_output,
@@ -29,6 +29,10 @@ CHUNK = 500
 """Images a step: bounds the memory for sums."""
 
 
+Chunks = Sequence[Tensor]
+"""Values [n, channels, H, W] of some images at one place of a network, a few images a chunk."""
+
+
 @torch.no_grad()
 def realize(network: StochasticNetwork, weights: Sequence[Tensor], images: Tensor) -> dict[str, Parameters]:
     """The discrete network of one draw of weights, int8 [out, in, height, width] an operation.
@@ -39,23 +43,46 @@ def realize(network: StochasticNetwork, weights: Sequence[Tensor], images: Tenso
     Raises ValueError when γ or β is not finite.
     """
     member: dict[str, Parameters] = {}
-    held = [to_input(rows) for rows in images.split(CHUNK)]
-    shapes = sources(network.image, network.graph)
-    for operation, source, layer, drawn in zip(network.graph, shapes, network.layers, weights, strict=True):
-        mean, variance = sum_statistics(operation, held, drawn.float())
-        gamma, beta = (value.double().cpu().numpy() for value in (layer.norm.gamma, layer.norm.beta))
-        if not (np.isfinite(gamma).all() and np.isfinite(beta).all()):
-            raise ValueError(f"{operation.name}: its batch norm is not finite, the training has diverged")
-        fold = fold_threshold if operation.output == "bits" else fold_head
-        parameters = fold(to_taps(drawn), mean, variance, gamma, beta)
-        member[operation.name] = parameters
+    values = input_chunks(images)
+    for index, drawn in enumerate(weights):
+        operation = network.graph[index]
+        member[operation.name] = realize_layer(network, index, drawn, values)
         if operation.output == "bits":
-            folded = weights_from_taps(operation, source, parameters, images.device)
-            held = [
-                discrete_output(operation, parameters, discrete_sums(operation, values, folded))
-                for values in held
-            ]
+            values = through(network, index, member[operation.name], values)
     return member
+
+
+def input_chunks(images: Tensor) -> Chunks:
+    """Images uint8 [n, H, W, C] as the values that the first layer takes."""
+    return [to_input(rows) for rows in images.split(CHUNK)]
+
+
+@torch.no_grad()
+def realize_layer(network: StochasticNetwork, index: int, weights: Tensor, inputs: Chunks) -> Parameters:
+    """One layer with these weights, int8 [out, in, height, width], its batch norm measured on inputs.
+
+    A frozen layer stays as it is. Raises ValueError when γ or β is not finite.
+    """
+    operation, layer = network.graph[index], network.layers[index]
+    if isinstance(layer, FrozenLayer):
+        return layer.discrete()
+    mean, variance = sum_statistics(operation, inputs, weights.float())
+    gamma, beta = (value.double().cpu().numpy() for value in (layer.norm.gamma, layer.norm.beta))
+    if not (np.isfinite(gamma).all() and np.isfinite(beta).all()):
+        raise ValueError(f"{operation.name}: its batch norm is not finite, the training has diverged")
+    fold = fold_threshold if operation.output == "bits" else fold_head
+    return fold(to_taps(weights), mean, variance, gamma, beta)
+
+
+@torch.no_grad()
+def through(network: StochasticNetwork, index: int, parameters: Parameters, inputs: Chunks) -> Chunks:
+    """What a discrete layer makes of its inputs."""
+    operation = network.graph[index]
+    source = sources(network.image, network.graph)[index]
+    weights = weights_from_taps(operation, source, parameters, inputs[0].device)
+    return [
+        discrete_output(operation, parameters, discrete_sums(operation, values, weights)) for values in inputs
+    ]
 
 
 def sum_statistics(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -15,18 +16,19 @@ from lrnet import checkpoint, log
 from lrnet.calibrate import accuracy, fit_temperatures, mean_probabilities
 from lrnet.data import Split, read_test
 from lrnet.job import Job, hardware, versions
-from lrnet.members import Chosen, Member, choose, draw, logits_of
-from lrnet.networks import StochasticNetwork
-from lrnet.stages import float_logits
+from lrnet.members import Chosen, Member, choose, drawn, frozen, logits_of, most_probable
+from lrnet.networks import FloatNetwork, StochasticNetwork
+from lrnet.stages import float_logits, settled
+from lrnet.versions import Evidence
 
 
-def finish(job: Job, network: StochasticNetwork, command: str, began: float) -> None:
+def finish(job: Job, network: FloatNetwork | StochasticNetwork, command: str, began: float) -> None:
     """Writes members.pt and record.json, and logs what was chosen and what the test images gave."""
     run = job.run
-    chosen = choose(_candidates(job, network), run.members.count, job.held_out)
+    chosen = _choose(job, network)
     checkpoint.save_members(job.folder, chosen.members)
     temperatures = fit_temperatures(chosen.logits, job.held_out.labels)
-    twin = checkpoint.load_float(job.folder).to(job.device)
+    twin = job.twin
     held_out = _figures(
         chosen.logits,
         temperatures,
@@ -34,11 +36,7 @@ def finish(job: Job, network: StochasticNetwork, command: str, began: float) -> 
         job.held_out,
     )
     log.append(job.log, {"event": "members", **_choice(chosen), "held_out": held_out})
-    test = read_test(run.data, job.data)
-    test_images = torch.tensor(test.images, device=job.device)
-    test_logits = np.stack([_logits(job, member, test_images) for member in chosen.members])
-    figures = _figures(test_logits, temperatures, float_logits(twin, test_images).cpu().numpy(), test)
-    log.append(job.log, {"event": "test", "run": run.name, "seed": run.seed, **figures})
+    test = _test(job, chosen, temperatures) if job.settings.test else None
     checkpoint.save_json(
         job.folder / "record.json",
         {
@@ -57,16 +55,46 @@ def finish(job: Job, network: StochasticNetwork, command: str, began: float) -> 
             **_choice(chosen),
             "temperatures": temperatures,
             "held_out": held_out,
-            "test": figures,
+            "test": test,
         },
     )
 
 
-def _candidates(job: Job, network: StochasticNetwork) -> Iterator[tuple[Member, NDArray[np.float32]]]:
-    members = job.run.members
-    images = job.images[torch.randperm(len(job.images), device=job.device)[: members.images]]
-    candidates = draw(network, members.candidates, images)
-    for member in tqdm(candidates, "members", members.candidates + 1, unit="draw", disable=job.quiet):
+def _test(job: Job, chosen: Chosen, temperatures: list[float]) -> dict[str, Any]:
+    """The figures on the test images, whose reading is logged."""
+    run = job.run
+    test = read_test(run.data, job.data)
+    images = torch.tensor(test.images, device=job.device)
+    logits = np.stack([_logits(job, member, images) for member in chosen.members])
+    figures = _figures(logits, temperatures, float_logits(job.twin, images).cpu().numpy(), test)
+    log.append(job.log, {"event": "test", "run": run.name, "seed": run.seed, **figures})
+    return figures
+
+
+def _choose(job: Job, network: FloatNetwork | StochasticNetwork) -> Chosen:
+    """The members: the straight-through network alone, or the frozen one first, or else the best draw first."""
+    settings = job.run.members
+    evidence = Evidence.of(job.sample(settings.images), job.held_out_images, job.held_out.labels)
+    if isinstance(network, FloatNetwork):
+        only = most_probable(settled(job, network), evidence)
+        return choose([(only, _logits(job, only, job.held_out_images))], 1, job.held_out)
+    first = 0 if job.run.freezing.candidates > 0 else None
+    return choose(_candidates(job, network, evidence), settings.count, job.held_out, first=first)
+
+
+def _candidates(
+    job: Job, network: StochasticNetwork, evidence: Evidence
+) -> Iterator[tuple[Member, NDArray[np.float32]]]:
+    """The best network of all, by freezing or by probability, then draws of the distribution before any freezing."""
+    run = job.run
+    drawable = StochasticNetwork(run.input, run.graph, job.pixel_mean).to(job.device)
+    drawable.load_state_dict(checkpoint.load_tensors(job.folder / "distribution.pt"))
+    candidates = chain(
+        [frozen(network, evidence, run.freezing.candidates)],
+        (drawn(drawable, evidence, run.members.draws) for _ in range(run.members.candidates)),
+    )
+    count = run.members.candidates + 1
+    for member in tqdm(candidates, "members", count, unit="draw", disable=job.quiet):
         yield member, _logits(job, member, job.held_out_images)
 
 
@@ -75,11 +103,16 @@ def _logits(job: Job, member: Member, images: torch.Tensor) -> NDArray[np.float3
 
 
 def _choice(chosen: Chosen) -> dict[str, Any]:
-    """Which candidates became members, and how good the candidates were."""
-    return {
+    """Which candidates became members, and how good the candidates were: the first, and the drawn ones."""
+    choice = {
         "chosen": list(chosen.candidates),
         "most_probable_accuracy": chosen.scores[0],
         "draws": len(chosen.scores) - 1,
+    }
+    if len(chosen.scores) == 1:
+        return choice
+    return {
+        **choice,
         "draw_accuracy_mean": float(np.mean(chosen.scores[1:])),
         "draw_accuracy_deviation": float(np.std(chosen.scores[1:])),
     }

@@ -8,9 +8,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lrnet.discrete import Operation
+from lrnet.discrete import Operation, Parameters
+from lrnet.distributed import mean_over_processes, world
 from lrnet.distributions import WeightDistribution
 from lrnet.graph import Shape
+from lrnet.noise import Generators, normal_like
 
 EPSILON = 1e-5
 """Added to batch norm's variance, in float training, in LRT and on discrete networks alike."""
@@ -36,10 +38,12 @@ def padding_value(operation: Operation) -> float:
     return 0.0 if operation.input == "image" else -1.0
 
 
-def pad(operation: Operation, values: Tensor) -> Tensor:
+def pad(operation: Operation, values: Tensor, border: float | None = None) -> Tensor:
+    """An operation's input with its padding, of the values that the format gives it or of `border`."""
     if operation.padding == 0:
         return values
-    return F.pad(values, [operation.padding] * 4, value=padding_value(operation))
+    value = padding_value(operation) if border is None else border
+    return F.pad(values, [operation.padding] * 4, value=value)
 
 
 def convolve(operation: Operation, padded: Tensor, weights: Tensor) -> Tensor:
@@ -53,7 +57,7 @@ class _StraightThroughSign(torch.autograd.Function):
     @staticmethod
     def forward(context: torch.autograd.function.FunctionCtx, values: Tensor) -> Tensor:
         context.save_for_backward(values)  # type: ignore[attr-defined]
-        return torch.where(values >= 0, 1.0, -1.0)
+        return torch.where(values >= 0, 1.0, -1.0).to(values.dtype)
 
     @staticmethod
     def backward(context: torch.autograd.function.FunctionCtx, gradient: Tensor) -> Tensor:
@@ -66,9 +70,8 @@ def straight_through_sign(values: Tensor) -> Tensor:
     return _StraightThroughSign.apply(values)
 
 
-def sample(gaussian: Gaussian) -> Tensor:
-    """One draw, mean + √variance · ε, that gradients flow through to both moments."""
-    noise = torch.empty_like(gaussian.mean).normal_()
+def sample(gaussian: Gaussian, noise: Tensor) -> Tensor:
+    """One draw, mean + √variance · noise, that gradients flow through to both moments."""
     return torch.addcmul(gaussian.mean, gaussian.variance.sqrt(), noise)
 
 
@@ -102,20 +105,34 @@ class MomentBatchNorm(nn.Module):
         self.beta = nn.Parameter(torch.zeros(channels))
 
     def forward(self, gaussian: Gaussian) -> Gaussian:
-        mean, variance = batch_moments(gaussian)
-        scale = self.gamma * torch.rsqrt(variance + EPSILON)
-        shift = self.beta - mean * scale
-        columns = (1, -1, 1, 1)
-        return Gaussian(
-            torch.addcmul(shift.view(columns), gaussian.mean, scale.view(columns)),
-            gaussian.variance * scale.square().view(columns),
-        )
+        mean, variance = moments_over_processes(*batch_moments(gaussian))
+        return normalize(gaussian, mean, variance, self.gamma, self.beta)
 
 
 def batch_moments(gaussian: Gaussian) -> tuple[Tensor, Tensor]:
     """Mean and variance [channels] of draws from all of a batch's Gaussians."""
     between, mean = torch.var_mean(gaussian.mean, dim=(0, 2, 3), correction=0)
     return mean, between + gaussian.variance.mean(dim=(0, 2, 3))
+
+
+def moments_over_processes(mean: Tensor, variance: Tensor) -> tuple[Tensor, Tensor]:
+    """The same of the whole batch, of which every process holds an equal part."""
+    if world() == 1:
+        return mean, variance
+    mean_square = mean_over_processes(variance + mean.square())
+    mean = mean_over_processes(mean)
+    return mean, mean_square - mean.square()
+
+
+def normalize(gaussian: Gaussian, mean: Tensor, variance: Tensor, gamma: Tensor, beta: Tensor) -> Gaussian:
+    """γ·(x - mean)/σ + β of Gaussians x, all of them [channels]."""
+    scale = gamma * torch.rsqrt(variance + EPSILON)
+    shift = beta - mean * scale
+    columns = (1, -1, 1, 1)
+    return Gaussian(
+        torch.addcmul(shift.view(columns), gaussian.mean, scale.view(columns)),
+        gaussian.variance * scale.square().view(columns),
+    )
 
 
 class StochasticLayer(nn.Module):
@@ -132,11 +149,59 @@ class StochasticLayer(nn.Module):
         self.weights = WeightDistribution(operation.weights, weight_shape(operation, source))
         self.norm = MomentBatchNorm(operation.out)
 
-    def forward(self, values: Tensor) -> Tensor:
+    def forward(self, values: Tensor, generators: Generators | None = None) -> Tensor:
         gaussian = preactivation(self.operation, self.weights, values, self.centre)
-        drawn = sample(self.norm(gaussian))
-        if self.operation.output == "floats":
-            return drawn
-        if self.operation.pool == 2:
-            drawn = F.max_pool2d(drawn, 2)
-        return straight_through_sign(drawn)
+        return self.draw(gaussian, normal_like(gaussian.mean, generators))
+
+    def draw(self, gaussian: Gaussian, noise: Tensor) -> Tensor:
+        """All of a layer that is not a sum over weights: steps that `torch.compile` makes one of."""
+        return activation(self.operation, sample(self.norm(gaussian), noise))
+
+
+def activation(operation: Operation, values: Tensor) -> Tensor:
+    """Pooled signs of normalized pre-activations; these themselves where the operation gives floats."""
+    if operation.output == "floats":
+        return values
+    if operation.pool == 2:
+        values = F.max_pool2d(values, 2)
+    return straight_through_sign(values)
+
+
+class FrozenLayer(nn.Module):
+    """A layer whose discrete weights and thresholds are settled; it passes no gradient on, and draws nothing.
+
+    weights: float32 [out, in, height, width], whole numbers; threshold: int32 [out], see `Parameters`.
+    """
+
+    weights: Tensor
+    threshold: Tensor
+
+    def __init__(self, operation: Operation, source: Shape) -> None:
+        super().__init__()
+        self.operation = operation
+        self.register_buffer("weights", torch.zeros(weight_shape(operation, source)))
+        self.register_buffer("threshold", torch.zeros(operation.out, dtype=torch.int32))
+
+    @torch.no_grad()
+    def settle(self, parameters: Parameters) -> None:
+        """Takes over a discrete layer."""
+        out, channels, height, width = self.weights.shape
+        taps = torch.from_numpy(parameters.weights).view(out, height, width, channels)
+        self.weights.copy_(taps.permute(0, 3, 1, 2))
+        self.threshold.copy_(torch.from_numpy(parameters.threshold))
+
+    def discrete(self) -> Parameters:
+        """The layer as the format holds it."""
+        taps = self.weights.permute(0, 2, 3, 1).flatten(1).to(torch.int8)
+        return Parameters(taps.cpu().numpy(), self.threshold.cpu().numpy())
+
+    @torch.no_grad()
+    def forward(self, values: Tensor, generators: Generators | None = None) -> Tensor:
+        sums = convolve(self.operation, pad(self.operation, values), self.weights).round()
+        return threshold_bits(self.operation, sums, self.threshold)
+
+
+def threshold_bits(operation: Operation, sums: Tensor, threshold: Tensor) -> Tensor:
+    """±1 as sums [n, out, H, W] reach the threshold [out] or not, pooled where the operation says so."""
+    bits = torch.where(sums >= threshold.view(1, -1, 1, 1), 1.0, -1.0).to(sums.dtype)
+    return F.max_pool2d(bits, 2) if operation.pool == 2 else bits

@@ -1,26 +1,27 @@
-"""Draws many discrete networks from the learned distribution, and chooses members among them."""
+"""Discrete networks put together from the learned distribution, and members chosen among them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from lrnet.calibrate import accuracy, log_loss, mean_probabilities
 from lrnet.data import Split
 from lrnet.discrete import DiscreteNetwork, Input, Operation, Parameters
-from lrnet.discretize import realize
+from lrnet.layers import FrozenLayer, StochasticLayer
 from lrnet.networks import StochasticNetwork, discrete_logits
+from lrnet.versions import Evidence, best_version, draws, versions
 
 Member = Mapping[str, Parameters]
 
 
 @dataclass(frozen=True)
 class Chosen:
-    """`candidates` holds the members' places among the candidates, 0 the most probable network; the best comes first.
+    """`candidates` holds the members' places among the candidates; the one that answers alone comes first.
 
     logits: float32 [members, n, classes] on the images that decided; scores: each candidate's accuracy there.
     """
@@ -31,11 +32,35 @@ class Chosen:
     scores: tuple[float, ...]
 
 
-def draw(network: StochasticNetwork, count: int, images: torch.Tensor) -> Iterator[Member]:
-    """The most probable network, then `count` drawn ones, each with batch norm measured on `images`."""
-    yield realize(network, network.most_probable(), images)
-    for _ in range(count):
-        yield realize(network, network.sample(), images)
+def most_probable(network: StochasticNetwork, evidence: Evidence) -> Member:
+    """The network of the most probable weights."""
+    return _put_together(network, evidence, lambda layer: [layer.weights.most_probable()])
+
+
+def frozen(network: StochasticNetwork, evidence: Evidence, count: int) -> Member:
+    """Layer after layer the best of the most probable version and `count` drawn ones."""
+    return _put_together(network, evidence, lambda layer: versions(layer, count))
+
+
+def drawn(network: StochasticNetwork, evidence: Evidence, count: int) -> Member:
+    """Layer after layer the best of `count` drawn versions."""
+    return _put_together(network, evidence, lambda layer: draws(layer, count))
+
+
+def _put_together(
+    network: StochasticNetwork, evidence: Evidence, of: Callable[[StochasticLayer], Iterable[Tensor]]
+) -> Member:
+    """A network whose layers are the best of the versions that are made of each; frozen layers stay as they are."""
+    member: dict[str, Parameters] = {}
+    for index, (operation, layer) in enumerate(zip(network.graph, network.layers, strict=True)):
+        if isinstance(layer, FrozenLayer):
+            parameters = layer.discrete()
+        else:
+            parameters = best_version(network, index, of(layer), evidence).parameters
+        member[operation.name] = parameters
+        if operation.output == "bits":
+            evidence = evidence.behind(network, index, parameters)
+    return member
 
 
 def logits_of(
@@ -43,18 +68,24 @@ def logits_of(
     image: Input,
     labels: tuple[str, ...],
     graph: tuple[Operation, ...],
-    images: torch.Tensor,
+    images: Tensor,
 ) -> NDArray[np.float32]:
     """One member's logits, float32 [n, classes]."""
     network = DiscreteNetwork(image, labels, graph, (member,))
     return discrete_logits(network, 0, images).cpu().numpy()
 
 
-def choose(candidates: Iterable[tuple[Member, NDArray[np.float32]]], count: int, held_out: Split) -> Chosen:
-    """The single best candidate by accuracy (then log-loss), then whichever lowers the log-loss of the mean most.
+def choose(
+    candidates: Iterable[tuple[Member, NDArray[np.float32]]],
+    count: int,
+    held_out: Split,
+    *,
+    first: int | None = None,
+) -> Chosen:
+    """The candidate `first`, or else the best alone, then whichever lowers the log-loss of the mean most.
 
-    Accuracy moves in steps of 1/n and cannot tell most candidates apart; the log-loss can. Raises ValueError
-    when there are fewer candidates than members.
+    The best alone is so by accuracy, then log-loss. Accuracy moves in steps of 1/n and cannot tell most candidates
+    apart; the log-loss can. Raises ValueError when there are fewer candidates than members.
     """
     members, all_logits = zip(*candidates, strict=True)
     if len(members) < count:
@@ -62,7 +93,9 @@ def choose(candidates: Iterable[tuple[Member, NDArray[np.float32]]], count: int,
     probabilities = [mean_probabilities(logits[None]) for logits in all_logits]
     scores = [accuracy(each, held_out.labels) for each in probabilities]
     losses = [log_loss(each, held_out.labels) for each in probabilities]
-    order = [min(range(len(members)), key=lambda index: (-scores[index], losses[index]))]
+    if first is None:
+        first = min(range(len(members)), key=lambda index: (-scores[index], losses[index]))
+    order = [first]
     total = probabilities[order[0]].copy()
     while len(order) < count:
         left = [index for index in range(len(members)) if index not in order]

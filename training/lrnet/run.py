@@ -7,11 +7,12 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 from lrnet.augment import Augmentation
 from lrnet.discrete import Input, Operation
 from lrnet.networks import sources
+from lrnet.objective import Objective
 
 MAX_SEED = 2**40
 """Stages and epochs are counted behind the seed, and a generator's seed has 63 bits."""
@@ -21,6 +22,10 @@ class RunError(Exception):
     """A run's file says something that cannot be done; the message names the key."""
 
 
+Method = Literal["lrt", "ste"]
+TwinActivation = Literal["hardtanh", "relu"]
+
+
 @dataclass(frozen=True)
 class FloatStage:
     """Training of float weights: Adam with decoupled weight decay, one-cycle."""
@@ -28,6 +33,13 @@ class FloatStage:
     epochs: int
     learning_rate: float
     weight_decay: float = 0.0
+
+
+@dataclass(frozen=True)
+class TwinStage(FloatStage):
+    """The same for the float twin, under hardtanh, or under ReLU with all padding 0."""
+
+    activation: TwinActivation = "hardtanh"
 
 
 @dataclass(frozen=True)
@@ -45,17 +57,37 @@ class DistributionStage:
 
 
 @dataclass(frozen=True)
+class FreezingStage:
+    """Layers become discrete one after another, from the input on.
+
+    candidates: versions drawn of a layer beside the most probable one, 0 for no freezing at all; images: training
+    images on which the batch norms behind it are measured for each; epochs: training of the layers that are left,
+    after each layer but the last, with these learning rates.
+    """
+
+    candidates: int = 0
+    images: int = 2000
+    epochs: int = 0
+    learning_rate: float = 0.05
+    norm_learning_rate: float = 0.003
+
+
+@dataclass(frozen=True)
 class MemberStage:
-    """count: members kept; candidates: networks drawn beside the most probable one;
-    images: training images on which each one's batch norm is measured."""
+    """count: members kept; candidates: networks drawn beside the best one; images: training images on which each
+    one's batch norm is measured; draws: versions of each layer of a candidate, the best of which stays."""
 
     count: int
     candidates: int
     images: int
+    draws: int = 1
 
 
 @dataclass(frozen=True)
 class Run:
+    """`method`: a distribution by the local reparameterization trick, or one network by the straight-through
+    estimator, trained for as many epochs and giving one member."""
+
     name: str
     data: str
     seed: int
@@ -65,10 +97,13 @@ class Run:
     labels: tuple[str, ...]
     graph: tuple[Operation, ...]
     augmentation: Augmentation
-    twin: FloatStage
+    objective: Objective
+    twin: TwinStage
     signs: FloatStage
     distribution: DistributionStage
+    freezing: FreezingStage
     members: MemberStage
+    method: Method = "lrt"
 
 
 def read_run(path: Path, overrides: Sequence[str] = ()) -> tuple[Run, dict[str, Any]]:
@@ -108,10 +143,18 @@ def to_run(table: Mapping[str, Any]) -> Run:
 _TABLES: Mapping[str, type] = {
     "input": Input,
     "augmentation": Augmentation,
-    "twin": FloatStage,
+    "objective": Objective,
+    "twin": TwinStage,
     "signs": FloatStage,
     "distribution": DistributionStage,
+    "freezing": FreezingStage,
     "members": MemberStage,
+}
+
+
+_CHOICES: Mapping[type, Mapping[str, tuple[str, ...]]] = {
+    Run: {"method": get_args(Method)},
+    TwinStage: {"activation": get_args(TwinActivation)},
 }
 
 
@@ -131,6 +174,8 @@ def _check(run: Run) -> None:
         "members.count": run.members.count,
         "members.candidates": run.members.candidates,
         "members.images": run.members.images,
+        "members.draws": run.members.draws,
+        "freezing.images": run.freezing.images,
     }
     for key, value in at_least_one.items():
         if value < 1:
@@ -145,6 +190,9 @@ def _check(run: Run) -> None:
         "signs.learning_rate": run.signs.learning_rate,
         "distribution.learning_rate": run.distribution.learning_rate,
         "distribution.norm_learning_rate": run.distribution.norm_learning_rate,
+        "freezing.learning_rate": run.freezing.learning_rate,
+        "freezing.norm_learning_rate": run.freezing.norm_learning_rate,
+        "objective.distillation_temperature": run.objective.distillation_temperature,
     }
     for key, value in positive.items():
         if not 0 < value < math.inf:
@@ -152,6 +200,9 @@ def _check(run: Run) -> None:
     from_zero = {
         "twin.weight_decay": run.twin.weight_decay,
         "signs.weight_decay": run.signs.weight_decay,
+        "freezing.candidates": run.freezing.candidates,
+        "freezing.epochs": run.freezing.epochs,
+        "objective.mixup": run.objective.mixup,
         **{
             f"augmentation.{field.name}": getattr(run.augmentation, field.name)
             for field in fields(Augmentation)
@@ -160,6 +211,16 @@ def _check(run: Run) -> None:
     for key, value in from_zero.items():
         if not 0 <= value < math.inf:
             raise RunError(f"{key}: it is a number from 0 on, not {value}")
+    shares = {
+        "augmentation.flip": run.augmentation.flip,
+        "objective.label_smoothing": run.objective.label_smoothing,
+        "objective.distillation": run.objective.distillation,
+    }
+    for key, value in shares.items():
+        if not 0 <= value <= 1:
+            raise RunError(f"{key}: it is 0 to 1, not {value}")
+    if run.freezing.epochs > 0 and run.freezing.candidates == 0:
+        raise RunError("freezing.epochs: without candidates no layer is frozen")
     if not run.members.count <= run.members.candidates + 1 or run.members.count > 64:
         raise RunError("members.count: it is 1 to 64, and at most members.candidates + 1")
 
@@ -183,12 +244,15 @@ def _table(value: object, key: str) -> dict[str, Any]:
 def _construct(kind: type, values: Mapping[str, Any], key: str) -> Any:  # noqa: ANN401
     """A dataclass from a table whose keys and types must be its fields'."""
     known = {field.name: str(field.type) for field in fields(kind)}
+    choices = _CHOICES.get(kind, {})
     for name, value in values.items():
         if name not in known:
             raise RunError(f"{key}.{name}: there is no such key")
         expected = {"int": (int,), "float": (int, float), "str": (str,)}.get(known[name])
         if expected is not None and (not isinstance(value, expected) or isinstance(value, bool)):
             raise RunError(f"{key}.{name}: it is {known[name]}, not {value!r}")
+        if name in choices and value not in choices[name]:
+            raise RunError(f"{key}.{name}: it is {' or '.join(choices[name])}, not {value!r}")
     try:
         return kind(**values)
     except TypeError as error:

@@ -1,4 +1,4 @@
-"""The three stages that fit a network by gradient descent."""
+"""The stages that fit a network by gradient descent."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from lrnet import distributed
 from lrnet.calibrate import accuracy, mean_probabilities
 from lrnet.discretize import realize
 from lrnet.job import Job
+from lrnet.layers import FrozenLayer, StochasticLayer
 from lrnet.members import logits_of
-from lrnet.networks import FloatNetwork, StochasticNetwork, to_input
-
-StageName = Literal["twin", "signs", "distribution"]
-
-STAGES: tuple[StageName, ...] = ("twin", "signs", "distribution")
+from lrnet.networks import FloatNetwork, StochasticNetwork, straight_through_weights, to_input
+from lrnet.run import FloatStage, Run
+from lrnet.versions import Evidence, best_version, versions
 
 STEERING_INTERVAL = 10
 """Steps between two corrections of the inverse temperatures."""
@@ -27,30 +27,57 @@ CHECK_IMAGES = 2000
 
 
 @dataclass(frozen=True)
+class Step:
+    """One stage of a run, by what it fits; `frozen` layers, from the input on, are discrete already."""
+
+    kind: Literal["twin", "signs", "ste", "distribution", "freezing"]
+    name: str
+    epochs: int
+    frozen: int = 0
+
+
+def plan(run: Run) -> tuple[Step, ...]:
+    """The stages of a run in order.
+
+    With the straight-through estimator the third has as many epochs as the distribution and the freezing together.
+    """
+    freezing = [
+        Step("freezing", f"freezing {operation.name}", run.freezing.epochs, index)
+        for index, operation in enumerate(run.graph[:-1], start=1)
+        if run.freezing.epochs > 0
+    ]
+    start = (Step("twin", "twin", run.twin.epochs), Step("signs", "signs", run.signs.epochs))
+    if run.method == "ste":
+        return (*start, Step("ste", "ste", run.distribution.epochs + sum(step.epochs for step in freezing)))
+    return (*start, Step("distribution", "distribution", run.distribution.epochs), *freezing)
+
+
+@dataclass(frozen=True)
 class Stage:
     """A network to fit; `groups` are the optimizer's, each with its highest learning rate as `peak`.
 
     `after_step(step, progress)` is called with the number of steps done and the part of the stage that they are.
     """
 
-    network: nn.Module
-    epochs: int
+    network: FloatNetwork | StochasticNetwork
     groups: list[dict[str, Any]]
     after_step: Callable[[int, float], None]
     held_out_accuracy: Callable[[], float]
 
 
-def build(job: Job, name: StageName, predecessor: nn.Module | None) -> Stage:
+def build(job: Job, step: Step, predecessor: nn.Module | None) -> Stage:
     """A stage whose network starts where the one before it ended; without it, from anywhere, to be overwritten."""
-    if name == "distribution":
+    if step.kind == "distribution":
         return _distribution(job, predecessor)
-    return _floats(job, name, predecessor)
+    if step.kind == "freezing":
+        return _freezing(job, step.frozen, predecessor)
+    return _floats(job, step, predecessor)
 
 
-def _floats(job: Job, name: Literal["twin", "signs"], predecessor: nn.Module | None) -> Stage:
-    settings = job.run.twin if name == "twin" else job.run.signs
-    activation = "hardtanh" if name == "twin" else "sign"
-    network = FloatNetwork(job.run.input, job.run.graph, activation)
+def _floats(job: Job, step: Step, predecessor: nn.Module | None) -> Stage:
+    settings: FloatStage = job.run.twin if step.kind == "twin" else job.run.signs
+    activation = job.run.twin.activation if step.kind == "twin" else "sign"
+    network = FloatNetwork(job.run.input, job.run.graph, activation, discrete=step.kind == "ste")
     if predecessor is not None:
         network.load_state_dict(predecessor.state_dict())
     network.to(job.device)
@@ -63,40 +90,105 @@ def _floats(job: Job, name: Literal["twin", "signs"], predecessor: nn.Module | N
         {"params": list(network.weights), "peak": peak, "weight_decay": settings.weight_decay},
         {"params": list(network.norms.parameters()), "peak": peak, "weight_decay": 0.0},
     ]
-    return Stage(network, settings.epochs, groups, lambda step, progress: None, held_out_accuracy)
+    return Stage(network, groups, lambda step, progress: None, held_out_accuracy)
 
 
 def _distribution(job: Job, predecessor: nn.Module | None) -> Stage:
-    run = job.run
-    settings = run.distribution
-    network = StochasticNetwork(run.input, run.graph, job.pixel_mean)
+    settings = job.run.distribution
+    network = StochasticNetwork(job.run.input, job.run.graph, job.pixel_mean)
     network.to(job.device)
     if predecessor is not None:
         assert isinstance(predecessor, FloatNetwork)
         network.start_from(predecessor)
-    weights = [layer.weights for layer in network.layers]
+
+    def entropy(layer: StochasticLayer, progress: float) -> float:
+        first = float(layer.weights.first_entropy)
+        return first + (settings.final_entropy - first) * progress
+
+    return _stochastic(job, network, settings.learning_rate, settings.norm_learning_rate, entropy)
+
+
+def _freezing(job: Job, frozen: int, predecessor: nn.Module | None) -> Stage:
+    """The layers behind the last one that is to be frozen, which is chosen here among its versions."""
+    settings = job.run.freezing
+    network = StochasticNetwork(job.run.input, job.run.graph, job.pixel_mean, frozen)
+    network.to(job.device)
+    if predecessor is not None:
+        assert isinstance(predecessor, StochasticNetwork)
+        index = frozen - 1
+        evidence = Evidence.of(job.sample(settings.images), job.held_out_images, job.held_out.labels)
+        for before in range(index):
+            evidence = evidence.behind(predecessor, before, predecessor.layers[before].discrete())
+        choice = best_version(
+            predecessor, index, versions(predecessor.layers[index], settings.candidates), evidence
+        )
+        job.note(
+            {
+                "event": "frozen",
+                "layer": job.run.graph[index].name,
+                "chosen": choice.chosen,
+                "held_out_log_losses": [round(loss, 5) for loss in choice.losses],
+            }
+        )
+        for before in range(index):
+            network.layers[before] = predecessor.layers[before]
+        layer = network.layers[index]
+        assert isinstance(layer, FrozenLayer)
+        layer.settle(choice.parameters)
+        for behind in range(frozen, len(network.layers)):
+            network.layers[behind] = predecessor.layers[behind]
+        distributed.share(network)
+    return _stochastic(
+        job,
+        network,
+        settings.learning_rate,
+        settings.norm_learning_rate,
+        lambda layer, progress: job.run.distribution.final_entropy,
+    )
+
+
+def _stochastic(
+    job: Job,
+    network: StochasticNetwork,
+    learning_rate: float,
+    norm_learning_rate: float,
+    entropy: Callable[[StochasticLayer, float], float],
+) -> Stage:
+    """The free layers of a network, each led to an entropy that depends on the part of the stage that is done."""
+    free = network.free
 
     def after_step(step: int, progress: float) -> None:
-        for distribution in weights:
-            distribution.clip()
+        for layer in free:
+            layer.weights.clip()
             if step % STEERING_INTERVAL == 0:
-                first = float(distribution.first_entropy)
-                distribution.steer(first + (settings.final_entropy - first) * progress)
+                layer.weights.steer(entropy(layer, progress))
 
     def held_out_accuracy() -> float:
         member = realize(network, network.most_probable(), job.images[:CHECK_IMAGES])
-        logits = logits_of(member, run.input, run.labels, run.graph, job.held_out_images)
+        logits = logits_of(member, job.run.input, job.run.labels, job.run.graph, job.held_out_images)
         return _accuracy(job, torch.from_numpy(logits))
 
     groups = [
-        {"params": [each.logits for each in weights], "peak": settings.learning_rate, "weight_decay": 0.0},
+        {"params": [layer.weights.logits for layer in free], "peak": learning_rate, "weight_decay": 0.0},
         {
-            "params": [value for layer in network.layers for value in layer.norm.parameters()],
-            "peak": settings.norm_learning_rate,
+            "params": [value for layer in free for value in layer.norm.parameters()],
+            "peak": norm_learning_rate,
             "weight_decay": 0.0,
         },
     ]
-    return Stage(network, settings.epochs, groups, after_step, held_out_accuracy)
+    return Stage(network, groups, after_step, held_out_accuracy)
+
+
+@torch.no_grad()
+def settled(job: Job, network: FloatNetwork) -> StochasticNetwork:
+    """The network of a straight-through estimator as a distribution with all mass on its discrete weights."""
+    discrete = FloatNetwork(job.run.input, job.run.graph, "sign").to(job.device)
+    discrete.load_state_dict(network.state_dict())
+    for operation, weights in zip(job.run.graph, discrete.weights, strict=True):
+        weights.copy_(straight_through_weights(weights, operation.weights))
+    result = StochasticNetwork(job.run.input, job.run.graph, job.pixel_mean).to(job.device)
+    result.start_from(discrete)
+    return result
 
 
 @torch.no_grad()

@@ -1,10 +1,12 @@
-"""Training, from float weights to chosen discrete networks, in four stages.
+"""Training, from float weights to chosen discrete networks, in stages.
 
     twin          float weights under hardtanh: the baseline, and where the next stage starts
     signs         the same weights under signs, with straight-through gradients
     distribution  a distribution for every weight, by the local reparameterization trick
-    members       draws, batch norm measured on each, the best chosen on the held-out images
+    freezing …    layer after layer the best of many discrete versions, and the rest trained on
+    members       the frozen network and draws of the distribution, chosen on the held-out images
 
+Where the run's method is the straight-through estimator, a stage `ste` comes in the place of the third and fourth.
 The held-out images decide; the test images are read once, when all is chosen.
 """
 
@@ -17,20 +19,24 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 from tqdm import tqdm
 
-from lrnet import checkpoint, log
+from lrnet import checkpoint, distributed
 from lrnet.augment import augment
 from lrnet.finish import finish
-from lrnet.job import Job, hardware, open_job, versions
-from lrnet.networks import StochasticNetwork
-from lrnet.run import to_run
-from lrnet.stages import STAGES, Stage, build
+from lrnet.job import Job, Settings, hardware, open_job, versions
+from lrnet.networks import FloatNetwork, StochasticNetwork
+from lrnet.objective import loss, mix, targets
+from lrnet.run import Run, to_run
+from lrnet.stages import Stage, Step, build, plan
 
 WARM_UP = 0.2
 """The part of a stage in which the learning rate rises."""
+
+
+KEPT: Mapping[str, str] = {"twin": "float.pt", "distribution": "distribution.pt"}
+"""The stages whose networks later ones read again, and their files."""
 
 
 def train(
@@ -40,38 +46,57 @@ def train(
     data: Path | None,
     log_path: Path,
     command: str,
-    device: torch.device | None = None,
-    quiet: bool = False,
+    settings: Settings,
 ) -> None:
     """Trains the run that a table describes into a checkpoint folder.
 
     An interrupted training of the same run goes on after its last whole epoch, to the same result. `command` is
-    noted in the record. Raises RunError, DataError, CheckpointError.
+    noted in the record. Raises RunError, DataError, CheckpointError, ValueError.
     """
     run = to_run(table)
+    device = settings.device
+    distributed.begin(device)
+    try:
+        _train(run, table, folder, data, log_path, command, settings)
+    finally:
+        distributed.end()
+
+
+def _train(
+    run: Run,
+    table: Mapping[str, Any],
+    folder: Path,
+    data: Path | None,
+    log_path: Path,
+    command: str,
+    settings: Settings,
+) -> None:
     state = checkpoint.open_folder(folder, table)
     if (folder / "record.json").exists():
         raise checkpoint.CheckpointError(f"{folder}: this training is finished")
-    job = open_job(run, folder, log_path, data, device, quiet)
+    job = open_job(run, folder, log_path, data, settings)
     if state is not None and state["data_digest"] != job.training.digest():
         raise checkpoint.CheckpointError(f"{folder}: these are not the data that its training began with")
     began = time.monotonic() - (state["seconds"] if state else 0.0)
-    log.append(log_path, {**_beginning(job, command, table), **_since(state)})
-    network: nn.Module | None = None
-    for index, name in enumerate(STAGES):
+    job.note({**_beginning(job, command, table), **_since(state)})
+    network: FloatNetwork | StochasticNetwork | None = None
+    steps = plan(run)
+    for index, step in enumerate(steps):
         if state is not None and index < state["stage"]:
             continue
         # Seeded for each stage, as for each epoch, so that a checkpoint need not hold a generator's state.
         torch.manual_seed(_seed(run.seed, index, 0))
-        stage = build(job, name, network)
+        stage = build(job, step, network)
         resumed = state if state is not None and index == state["stage"] else None
-        _fit(job, index, stage, resumed, began)
+        _fit(job, index, step, stage, resumed, began)
         network = stage.network
-        if name == "twin":
-            checkpoint.save_tensors(folder / "float.pt", network.state_dict())
-    assert isinstance(network, StochasticNetwork)
-    torch.manual_seed(_seed(run.seed, len(STAGES), 0))
-    finish(job, network, command, began)
+        if step.kind in KEPT:
+            job.keep(network, KEPT[step.kind])
+    torch.manual_seed(_seed(run.seed, len(steps), 0))
+    if distributed.rank() == 0:
+        assert network is not None
+        finish(job, network, command, began)
+    distributed.wait()
 
 
 def _beginning(job: Job, command: str, table: Mapping[str, Any]) -> dict[str, Any]:
@@ -85,6 +110,7 @@ def _beginning(job: Job, command: str, table: Mapping[str, Any]) -> dict[str, An
         "data": job.training.digest(),
         "hardware": hardware(job.device),
         "threads": torch.get_num_threads(),
+        "processes": distributed.world(),
         "versions": dict(versions()),
     }
 
@@ -97,21 +123,29 @@ def _since(state: Mapping[str, Any] | None) -> dict[str, Any]:
     return {"event": "resume", "before": {key: state[key] for key in now if state[key] != now[key]}}
 
 
-def _fit(job: Job, index: int, stage: Stage, resumed: Mapping[str, Any] | None, began: float) -> None:
+def _fit(
+    job: Job, index: int, step: Step, stage: Stage, resumed: Mapping[str, Any] | None, began: float
+) -> None:
     optimizer = torch.optim.AdamW(stage.groups, lr=0.0, fused=True)
     done = 0
     if resumed is not None:
         stage.network.load_state_dict(resumed["network"])
         optimizer.load_state_dict(resumed["optimizer"])
         done = resumed["epoch"]
+    distributed.share(stage.network)
+    if job.settings.compile:
+        stage.network.compile_steps()
     steps = max(1, len(job.images) // job.run.batch)
-    total = stage.epochs * steps
+    total = step.epochs * steps
     data_digest = job.training.digest()
     with tqdm(total=total, initial=done * steps, unit="batch", disable=job.quiet) as bar:
-        for epoch in range(done, stage.epochs):
-            bar.set_description(f"{STAGES[index]} {epoch + 1}/{stage.epochs}")
-            torch.manual_seed(_seed(job.run.seed, index, epoch + 1))
-            training_accuracy = _epoch(job, stage, optimizer, bar, epoch * steps, total)
+        for epoch in range(done, step.epochs):
+            bar.set_description(f"{step.name} {epoch + 1}/{step.epochs}")
+            seed = _seed(job.run.seed, index, epoch + 1)
+            torch.manual_seed(seed)
+            training_accuracy = _epoch(job, step, stage, optimizer, bar, seed, epoch * steps, total)
+            if distributed.rank() > 0:
+                continue
             held_out_accuracy = stage.held_out_accuracy()
             seconds = time.monotonic() - began
             state = {
@@ -125,42 +159,75 @@ def _fit(job: Job, index: int, stage: Stage, resumed: Mapping[str, Any] | None, 
                 "versions": dict(versions()),
             }
             checkpoint.save_tensors(job.folder / "state.pt", state)
-            record = {
-                "event": "epoch",
-                "stage": STAGES[index],
-                "epoch": epoch + 1,
-                "training_accuracy": round(training_accuracy, 5),
-                "held_out_accuracy": round(held_out_accuracy, 5),
-                "seconds": round(seconds, 1),
-            }
-            log.append(job.log, record)
+            job.note(
+                {
+                    "event": "epoch",
+                    "stage": step.name,
+                    "epoch": epoch + 1,
+                    "training_accuracy": round(training_accuracy, 5),
+                    "held_out_accuracy": round(held_out_accuracy, 5),
+                    "seconds": round(seconds, 1),
+                }
+            )
 
 
 def _epoch(
-    job: Job, stage: Stage, optimizer: torch.optim.Optimizer, bar: tqdm, done: int, total: int
+    job: Job,
+    step: Step,
+    stage: Stage,
+    optimizer: torch.optim.Optimizer,
+    bar: tqdm,
+    seed: int,
+    done: int,
+    total: int,
 ) -> float:
     """One pass over the training images, after `done` of `total` steps; gives the accuracy as they were met."""
     stage.network.train()
     right = torch.zeros((), dtype=torch.int64, device=job.device)
     seen = 0
-    for step, (images, labels) in enumerate(_batches(job), start=done + 1):
-        progress = step / total
+    taught = step.kind != "twin"
+    for number, (images, labels) in enumerate(batches(job), start=done + 1):
+        progress = number / total
         for group in optimizer.param_groups:
             group["lr"] = group["peak"] * one_cycle(progress)
-        logits = stage.network(images)
-        optimizer.zero_grad(set_to_none=True)
-        F.cross_entropy(logits, labels).backward()
-        optimizer.step()
-        stage.after_step(step, progress)
-        right += (logits.argmax(dim=1) == labels).sum()
+        logits = descend(job, stage, optimizer, images, labels, seed, number - done, taught=taught)
+        stage.after_step(number, progress)
+        right += (logits.argmax(dim=1) == labels[job.mine(len(labels))]).sum()
         seen += len(labels)
-        if step % 20 == 0:
-            bar.set_postfix(accuracy=f"{float(right) / seen:.4f}", refresh=False)
+        if number % 20 == 0:
+            bar.set_postfix(accuracy=f"{float(right) * distributed.world() / seen:.4f}", refresh=False)
         bar.update()
-    return float(right) / seen
+    return float(distributed.total(right)) / seen
 
 
-def _batches(job: Job) -> Iterator[tuple[Tensor, Tensor]]:
+def descend(
+    job: Job,
+    stage: Stage,
+    optimizer: torch.optim.Optimizer,
+    images: Tensor,
+    labels: Tensor,
+    seed: int,
+    number: int,
+    *,
+    taught: bool,
+) -> Tensor:
+    """One step down the gradient of a batch of x and labels; gives this process's logits, [its rows, classes]."""
+    objective, mine = job.run.objective, job.mine(len(labels))
+    target = targets(labels, len(job.run.labels), objective)
+    if objective.mixup > 0:
+        images, order, share = mix(images, objective.mixup)
+        target = torch.lerp(target[order], target, share)
+    with torch.autocast(job.device.type, torch.bfloat16, enabled=job.settings.bfloat16):
+        logits = stage.network(images[mine], job.noise.at(seed, number)).to(target.dtype)
+        teacher = job.teacher(images[mine]) if taught and objective.distillation > 0 else None
+    optimizer.zero_grad(set_to_none=True)
+    (loss(logits, target[mine], teacher, objective) / len(labels)).backward()
+    distributed.sum_gradients(stage.network.parameters())
+    optimizer.step()
+    return logits.detach()
+
+
+def batches(job: Job) -> Iterator[tuple[Tensor, Tensor]]:
     """The training images once, in random order and augmented, as x and labels.
 
     A last batch that would be smaller is left out, unless it is the only one.

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from lrnet.export import export
+from lrnet.job import Settings
 from lrnet.run import read_run
 from lrnet.train import train
 
@@ -35,8 +36,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
         data=None,
         log_path=folder / "digits.jsonl",
         command="lrnet train digits.toml",
-        device=torch.device("cpu"),
-        quiet=True,
+        settings=Settings(torch.device("cpu"), quiet=True),
     )
     return folder / "checkpoint"
 

@@ -144,7 +144,7 @@ def test_statistics_are_exact_means_and_variances_of_integer_sums() -> None:
 def test_a_realized_network_is_the_drawn_weights_under_batch_norm_in_float64() -> None:
     stochastic, images = network(), pixels(64)
     torch.manual_seed(1)
-    drawn = stochastic.sample()
+    drawn = [layer.weights.sample() for layer in stochastic.layers]
     member = realize(stochastic, drawn, images)
     outputs = discrete_forward(DiscreteNetwork(IMAGE, ("a", "b", "c"), GRAPH, (member,)), 0, images)
     values = to_input(images).double()

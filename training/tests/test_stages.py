@@ -11,6 +11,7 @@ import torch
 
 from lrnet import checkpoint
 from lrnet.discrete import Input, Operation
+from lrnet.job import Settings
 from lrnet.networks import FloatNetwork, StochasticNetwork
 from lrnet.run import read_run, to_run
 from lrnet.train import train
@@ -83,8 +84,7 @@ def steered(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[list[f
             data=None,
             log_path=folder / "log.jsonl",
             command="lrnet train digits.toml",
-            device=torch.device("cpu"),
-            quiet=True,
+            settings=Settings(torch.device("cpu"), quiet=True),
         )
     return folder, entropies
 

@@ -24,6 +24,7 @@ from lrnet.checkpoint import (
     log_entry,
 )
 from lrnet.data import read_test
+from lrnet.job import Settings
 from lrnet.networks import discrete_logits, to_input
 from lrnet.run import read_run
 from lrnet.train import one_cycle, train
@@ -52,8 +53,7 @@ def run_training(folder: Path, overrides: tuple[str, ...] = ()) -> Path:
         data=None,
         log_path=folder.with_suffix(".jsonl"),
         command="lrnet train digits.toml",
-        device=torch.device("cpu"),
-        quiet=True,
+        settings=Settings(torch.device("cpu"), quiet=True),
     )
     return folder
 
