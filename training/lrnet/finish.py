@@ -115,6 +115,7 @@ def _choice(chosen: Chosen) -> dict[str, Any]:
         **choice,
         "draw_accuracy_mean": float(np.mean(chosen.scores[1:])),
         "draw_accuracy_deviation": float(np.std(chosen.scores[1:])),
+        "unchosen_accuracy": chosen.unchosen,
     }
 
 

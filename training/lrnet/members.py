@@ -23,13 +23,15 @@ Member = Mapping[str, Parameters]
 class Chosen:
     """`candidates` holds the members' places among the candidates; the one that answers alone comes first.
 
-    logits: float32 [members, n, classes] on the images that decided; scores: each candidate's accuracy there.
+    logits: float32 [members, n, classes] on the images that decided; scores: each candidate's accuracy there;
+    unchosen: the accuracy there of the mean of as many candidates, the first ones.
     """
 
     members: tuple[Member, ...]
     candidates: tuple[int, ...]
     logits: NDArray[np.float32]
     scores: tuple[float, ...]
+    unchosen: float
 
 
 def most_probable(network: StochasticNetwork, evidence: Evidence) -> Member:
@@ -108,4 +110,5 @@ def choose(
         candidates=tuple(order),
         logits=np.stack([all_logits[index] for index in order]),
         scores=tuple(scores),
+        unchosen=accuracy(np.mean(probabilities[:count], axis=0), held_out.labels),
     )
