@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lrnet.discrete import Operation, Parameters
-from lrnet.layers import EPSILON, FrozenLayer
+from lrnet.layers import EPSILON
 from lrnet.networks import (
     StochasticNetwork,
     discrete_output,
@@ -33,25 +33,6 @@ Chunks = Sequence[Tensor]
 """Values [n, channels, H, W] of some images at one place of a network, a few images a chunk."""
 
 
-@torch.no_grad()
-def realize(network: StochasticNetwork, weights: Sequence[Tensor], images: Tensor) -> dict[str, Parameters]:
-    """The discrete network of one draw of weights, int8 [out, in, height, width] an operation.
-
-    Layer after layer the mean and the variance of its integer sums are measured on training images, uint8
-    [n, H, W, C], seen through the discrete layers before it, and its batch norm becomes its threshold or head.
-
-    Raises ValueError when γ or β is not finite.
-    """
-    member: dict[str, Parameters] = {}
-    values = input_chunks(images)
-    for index, drawn in enumerate(weights):
-        operation = network.graph[index]
-        member[operation.name] = realize_layer(network, index, drawn, values)
-        if operation.output == "bits":
-            values = through(network, index, member[operation.name], values)
-    return member
-
-
 def input_chunks(images: Tensor) -> Chunks:
     """Images uint8 [n, H, W, C] as the values that the first layer takes."""
     return [to_input(rows) for rows in images.split(CHUNK)]
@@ -59,13 +40,14 @@ def input_chunks(images: Tensor) -> Chunks:
 
 @torch.no_grad()
 def realize_layer(network: StochasticNetwork, index: int, weights: Tensor, inputs: Chunks) -> Parameters:
-    """One layer with these weights, int8 [out, in, height, width], its batch norm measured on inputs.
+    """One layer that is not frozen with drawn weights, int8 [out, in, height, width].
 
-    A frozen layer stays as it is. Raises ValueError when γ or β is not finite.
+    The mean and the variance of its integer sums are measured on inputs, which the discrete layers before it gave for
+    training images, and its batch norm becomes its threshold or head.
+
+    Raises ValueError when γ or β is not finite.
     """
     operation, layer = network.graph[index], network.layers[index]
-    if isinstance(layer, FrozenLayer):
-        return layer.discrete()
     mean, variance = sum_statistics(operation, inputs, weights.float())
     gamma, beta = (value.double().cpu().numpy() for value in (layer.norm.gamma, layer.norm.beta))
     if not (np.isfinite(gamma).all() and np.isfinite(beta).all()):

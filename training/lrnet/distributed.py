@@ -7,18 +7,26 @@ those of batch norm among them, are taken over all processes, so that their numb
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from datetime import timedelta
+from typing import TypeVar
 
 import torch
 import torch.distributed
 import torch.distributed.nn.functional
 from torch import Tensor, nn
 
+T = TypeVar("T")
+
+LONGEST_WAIT = timedelta(hours=6)
+"""For a process that has gone ahead: the first one alone draws the members and reads the test images."""
+
 
 def begin(device: torch.device) -> None:
     """Meets the other processes that `torchrun` started, if it did: by NCCL between GPUs, else by gloo."""
     if "WORLD_SIZE" in os.environ and not torch.distributed.is_initialized():
-        torch.distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
+        backend = "nccl" if device.type == "cuda" else "gloo"
+        torch.distributed.init_process_group(backend, timeout=LONGEST_WAIT)
 
 
 def end() -> None:
@@ -78,3 +86,12 @@ def wait() -> None:
     """Until every process has come here."""
     if world() > 1:
         torch.distributed.barrier()
+
+
+def one_by_one(action: Callable[[], T]) -> T:
+    """Does what only one process may do at a time, the first one first."""
+    for turn in range(world()):
+        if turn == rank():
+            result = action()
+        wait()
+    return result

@@ -15,9 +15,10 @@ from tqdm import tqdm
 from lrnet import checkpoint, log
 from lrnet.calibrate import accuracy, fit_temperatures, mean_probabilities
 from lrnet.data import Split, read_test
+from lrnet.discrete import DiscreteNetwork
 from lrnet.job import Job, hardware, versions
-from lrnet.members import Chosen, Member, choose, drawn, frozen, logits_of, most_probable
-from lrnet.networks import FloatNetwork, StochasticNetwork
+from lrnet.members import Candidate, Chosen, choose, drawn, frozen, most_probable
+from lrnet.networks import FloatNetwork, StochasticNetwork, discrete_logits
 from lrnet.stages import float_logits, settled
 from lrnet.versions import Evidence
 
@@ -65,7 +66,10 @@ def _test(job: Job, chosen: Chosen, temperatures: list[float]) -> dict[str, Any]
     run = job.run
     test = read_test(run.data, job.data)
     images = torch.tensor(test.images, device=job.device)
-    logits = np.stack([_logits(job, member, images) for member in chosen.members])
+    network = DiscreteNetwork(run.input, run.labels, run.graph, chosen.members)
+    logits = np.stack(
+        [discrete_logits(network, member, images).cpu().numpy() for member in range(len(chosen.members))]
+    )
     figures = _figures(logits, temperatures, float_logits(job.twin, images).cpu().numpy(), test)
     log.append(job.log, {"event": "test", "run": run.name, "seed": run.seed, **figures})
     return figures
@@ -76,15 +80,12 @@ def _choose(job: Job, network: FloatNetwork | StochasticNetwork) -> Chosen:
     settings = job.run.members
     evidence = Evidence.of(job.sample(settings.images), job.held_out_images, job.held_out.labels)
     if isinstance(network, FloatNetwork):
-        only = most_probable(settled(job, network), evidence)
-        return choose([(only, _logits(job, only, job.held_out_images))], 1, job.held_out)
+        return choose([most_probable(settled(job, network), evidence)], 1, job.held_out)
     first = 0 if job.run.freezing.candidates > 0 else None
     return choose(_candidates(job, network, evidence), settings.count, job.held_out, first=first)
 
 
-def _candidates(
-    job: Job, network: StochasticNetwork, evidence: Evidence
-) -> Iterator[tuple[Member, NDArray[np.float32]]]:
+def _candidates(job: Job, network: StochasticNetwork, evidence: Evidence) -> Iterator[Candidate]:
     """The best network of all, by freezing or by probability, then draws of the distribution before any freezing."""
     run = job.run
     drawable = StochasticNetwork(run.input, run.graph, job.pixel_mean).to(job.device)
@@ -94,12 +95,7 @@ def _candidates(
         (drawn(drawable, evidence, run.members.draws) for _ in range(run.members.candidates)),
     )
     count = run.members.candidates + 1
-    for member in tqdm(candidates, "members", count, unit="draw", disable=job.quiet):
-        yield member, _logits(job, member, job.held_out_images)
-
-
-def _logits(job: Job, member: Member, images: torch.Tensor) -> NDArray[np.float32]:
-    return logits_of(member, job.run.input, job.run.labels, job.run.graph, images)
+    yield from tqdm(candidates, "members", count, unit="draw", disable=job.quiet)
 
 
 def _choice(chosen: Chosen) -> dict[str, Any]:

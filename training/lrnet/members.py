@@ -11,9 +11,9 @@ from torch import Tensor
 
 from lrnet.calibrate import accuracy, log_loss, mean_probabilities
 from lrnet.data import Split
-from lrnet.discrete import DiscreteNetwork, Input, Operation, Parameters
+from lrnet.discrete import Parameters
 from lrnet.layers import FrozenLayer, StochasticLayer
-from lrnet.networks import StochasticNetwork, discrete_logits
+from lrnet.networks import StochasticNetwork
 from lrnet.versions import Evidence, best_version, draws, versions
 
 Member = Mapping[str, Parameters]
@@ -34,24 +34,32 @@ class Chosen:
     unchosen: float
 
 
-def most_probable(network: StochasticNetwork, evidence: Evidence) -> Member:
+@dataclass(frozen=True)
+class Candidate:
+    """A discrete network, and its logits float32 [n, classes] on the images that decide."""
+
+    member: Member
+    logits: NDArray[np.float32]
+
+
+def most_probable(network: StochasticNetwork, evidence: Evidence) -> Candidate:
     """The network of the most probable weights."""
     return _put_together(network, evidence, lambda layer: [layer.weights.most_probable()])
 
 
-def frozen(network: StochasticNetwork, evidence: Evidence, count: int) -> Member:
+def frozen(network: StochasticNetwork, evidence: Evidence, count: int) -> Candidate:
     """Layer after layer the best of the most probable version and `count` drawn ones."""
     return _put_together(network, evidence, lambda layer: versions(layer, count))
 
 
-def drawn(network: StochasticNetwork, evidence: Evidence, count: int) -> Member:
+def drawn(network: StochasticNetwork, evidence: Evidence, count: int) -> Candidate:
     """Layer after layer the best of `count` drawn versions."""
     return _put_together(network, evidence, lambda layer: draws(layer, count))
 
 
 def _put_together(
     network: StochasticNetwork, evidence: Evidence, of: Callable[[StochasticLayer], Iterable[Tensor]]
-) -> Member:
+) -> Candidate:
     """A network whose layers are the best of the versions that are made of each; frozen layers stay as they are."""
     member: dict[str, Parameters] = {}
     for index, (operation, layer) in enumerate(zip(network.graph, network.layers, strict=True)):
@@ -62,23 +70,11 @@ def _put_together(
         member[operation.name] = parameters
         if operation.output == "bits":
             evidence = evidence.behind(network, index, parameters)
-    return member
-
-
-def logits_of(
-    member: Member,
-    image: Input,
-    labels: tuple[str, ...],
-    graph: tuple[Operation, ...],
-    images: Tensor,
-) -> NDArray[np.float32]:
-    """One member's logits, float32 [n, classes]."""
-    network = DiscreteNetwork(image, labels, graph, (member,))
-    return discrete_logits(network, 0, images).cpu().numpy()
+    return Candidate(member, evidence.logits(network, parameters))
 
 
 def choose(
-    candidates: Iterable[tuple[Member, NDArray[np.float32]]],
+    candidates: Iterable[Candidate],
     count: int,
     held_out: Split,
     *,
@@ -89,26 +85,26 @@ def choose(
     The best alone is so by accuracy, then log-loss. Accuracy moves in steps of 1/n and cannot tell most candidates
     apart; the log-loss can. Raises ValueError when there are fewer candidates than members.
     """
-    members, all_logits = zip(*candidates, strict=True)
-    if len(members) < count:
-        raise ValueError(f"{count} members cannot be chosen from {len(members)} candidates")
-    probabilities = [mean_probabilities(logits[None]) for logits in all_logits]
+    found = list(candidates)
+    if len(found) < count:
+        raise ValueError(f"{count} members cannot be chosen from {len(found)} candidates")
+    probabilities = [mean_probabilities(each.logits[None]) for each in found]
     scores = [accuracy(each, held_out.labels) for each in probabilities]
     losses = [log_loss(each, held_out.labels) for each in probabilities]
     if first is None:
-        first = min(range(len(members)), key=lambda index: (-scores[index], losses[index]))
+        first = min(range(len(found)), key=lambda index: (-scores[index], losses[index]))
     order = [first]
     total = probabilities[order[0]].copy()
     while len(order) < count:
-        left = [index for index in range(len(members)) if index not in order]
+        left = [index for index in range(len(found)) if index not in order]
         mixed = [log_loss((total + probabilities[i]) / (len(order) + 1), held_out.labels) for i in left]
         best = left[int(np.argmin(mixed))]
         order.append(best)
         total += probabilities[best]
     return Chosen(
-        members=tuple(members[index] for index in order),
+        members=tuple(found[index].member for index in order),
         candidates=tuple(order),
-        logits=np.stack([all_logits[index] for index in order]),
+        logits=np.stack([found[index].logits for index in order]),
         scores=tuple(scores),
         unchosen=accuracy(np.mean(probabilities[:count], axis=0), held_out.labels),
     )

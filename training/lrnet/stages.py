@@ -11,10 +11,9 @@ from torch import Tensor, nn
 
 from lrnet import distributed
 from lrnet.calibrate import accuracy, mean_probabilities
-from lrnet.discretize import realize
 from lrnet.job import Job
 from lrnet.layers import FrozenLayer, StochasticLayer
-from lrnet.members import logits_of
+from lrnet.members import most_probable
 from lrnet.networks import FloatNetwork, StochasticNetwork, straight_through_weights, to_input
 from lrnet.run import FloatStage, Run
 from lrnet.versions import Evidence, best_version, versions
@@ -22,8 +21,8 @@ from lrnet.versions import Evidence, best_version, versions
 STEERING_INTERVAL = 10
 """Steps between two corrections of the inverse temperatures."""
 
-CHECK_IMAGES = 2000
-"""Training images on which batch norm is measured for an epoch's accuracy."""
+MEASURED, CHECKED = 2000, 5000
+"""Training images on which batch norm is measured for an epoch's accuracy, and held-out images, at most, that give it."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +82,8 @@ def _floats(job: Job, step: Step, predecessor: nn.Module | None) -> Stage:
     network.to(job.device)
 
     def held_out_accuracy() -> float:
-        return _accuracy(job, float_logits(network, job.held_out_images))
+        logits = float_logits(network, job.held_out_images[:CHECKED])
+        return accuracy(mean_probabilities(logits.cpu().numpy()[None]), job.held_out.labels[:CHECKED])
 
     peak = settings.learning_rate
     groups = [
@@ -164,9 +164,9 @@ def _stochastic(
                 layer.weights.steer(entropy(layer, progress))
 
     def held_out_accuracy() -> float:
-        member = realize(network, network.most_probable(), job.images[:CHECK_IMAGES])
-        logits = logits_of(member, job.run.input, job.run.labels, job.run.graph, job.held_out_images)
-        return _accuracy(job, torch.from_numpy(logits))
+        labels = job.held_out.labels[:CHECKED]
+        evidence = Evidence.of(job.images[:MEASURED], job.held_out_images[:CHECKED], labels)
+        return accuracy(mean_probabilities(most_probable(network, evidence).logits[None]), labels)
 
     groups = [
         {"params": [layer.weights.logits for layer in free], "peak": learning_rate, "weight_decay": 0.0},
@@ -196,7 +196,3 @@ def float_logits(network: FloatNetwork, images: Tensor, chunk: int = 500) -> Ten
     """Logits float32 [n, classes] of images uint8 [n, H, W, C]; the network is left in evaluation mode."""
     network.eval()
     return torch.cat([network(to_input(rows)) for rows in images.split(chunk)])
-
-
-def _accuracy(job: Job, logits: Tensor) -> float:
-    return accuracy(mean_probabilities(logits.cpu().numpy()[None]), job.held_out.labels)

@@ -71,7 +71,7 @@ def _train(
     command: str,
     settings: Settings,
 ) -> None:
-    state = checkpoint.open_folder(folder, table)
+    state = distributed.one_by_one(lambda: checkpoint.open_folder(folder, table))
     if (folder / "record.json").exists():
         raise checkpoint.CheckpointError(f"{folder}: this training is finished")
     job = open_job(run, folder, log_path, data, settings)
@@ -218,10 +218,12 @@ def descend(
         images, order, share = mix(images, objective.mixup)
         target = torch.lerp(target[order], target, share)
     with torch.autocast(job.device.type, torch.bfloat16, enabled=job.settings.bfloat16):
-        logits = stage.network(images[mine], job.noise.at(seed, number)).to(target.dtype)
+        logits = stage.network(images[mine], job.noise.at(seed, number))
         teacher = job.teacher(images[mine]) if taught and objective.distillation > 0 else None
+    if job.settings.bfloat16:
+        logits = logits.float()
     optimizer.zero_grad(set_to_none=True)
-    (loss(logits, target[mine], teacher, objective) / len(labels)).backward()
+    (loss(logits, target[mine].to(logits.dtype), teacher, objective) / len(labels)).backward()
     distributed.sum_gradients(stage.network.parameters())
     optimizer.step()
     return logits.detach()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain
 
@@ -41,6 +41,11 @@ class Evidence:
             through(network, index, parameters, self.deciding),
             self.labels,
         )
+
+    def logits(self, network: StochasticNetwork, parameters: Parameters) -> NDArray[np.float32]:
+        """Of the images that decide, float32 [n, classes], at the input of the last layer."""
+        chunks = through(network, len(network.graph) - 1, parameters, self.deciding)
+        return torch.cat([values.flatten(1) for values in chunks]).cpu().numpy()
 
 
 @dataclass(frozen=True)
@@ -85,10 +90,6 @@ def _loss(network: StochasticNetwork, index: int, parameters: Parameters, eviden
         index += 1
         weights = network.layers[index].weights.most_probable()
         parameters = realize_layer(network, index, weights, evidence.measured)
-    logits = _logits(through(network, index, parameters, evidence.deciding))
+    logits = evidence.logits(network, parameters)
     temperature = fit_temperature(logits[None], evidence.labels)
     return log_loss(mean_probabilities(logits[None], temperature), evidence.labels)
-
-
-def _logits(chunks: Sequence[Tensor]) -> NDArray[np.float32]:
-    return torch.cat([values.flatten(1) for values in chunks]).cpu().numpy()

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from fractions import Fraction
 
 import numpy as np
@@ -9,8 +10,16 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lrnet.discrete import DiscreteNetwork, Input, Operation
-from lrnet.discretize import fold_head, fold_threshold, realize, sum_statistics, to_taps
+from lrnet.discrete import DiscreteNetwork, Input, Operation, Parameters
+from lrnet.discretize import (
+    fold_head,
+    fold_threshold,
+    input_chunks,
+    realize_layer,
+    sum_statistics,
+    through,
+    to_taps,
+)
 from lrnet.layers import EPSILON
 from lrnet.networks import (
     FloatNetwork,
@@ -139,6 +148,17 @@ def test_statistics_are_exact_means_and_variances_of_integer_sums() -> None:
         assert mean[channel] == pytest.approx(float(expected), rel=1e-12)
         spread = sum((value - expected) ** 2 for value in values) / len(values)
         assert variance[channel] == pytest.approx(float(spread), rel=1e-9)
+
+
+def realize(
+    stochastic: StochasticNetwork, weights: Sequence[torch.Tensor], images: torch.Tensor
+) -> dict[str, Parameters]:
+    """The discrete network of one draw of weights, its batch norms measured on images, layer after layer."""
+    member, values = {}, input_chunks(images)
+    for index, (operation, drawn) in enumerate(zip(GRAPH, weights, strict=True)):
+        member[operation.name] = realize_layer(stochastic, index, drawn, values)
+        values = through(stochastic, index, member[operation.name], values)
+    return member
 
 
 def test_a_realized_network_is_the_drawn_weights_under_batch_norm_in_float64() -> None:

@@ -5,19 +5,20 @@ import pytest
 
 from lrnet.data import Split
 from lrnet.discrete import Parameters
-from lrnet.members import Chosen, choose
+from lrnet.members import Candidate, Chosen, choose
 
 LABELS = np.array([0, 1, 0, 1])
 HELD_OUT = Split(np.zeros((4, 1, 1, 1), dtype=np.uint8), LABELS)
 
 
-def candidate(probability_of_label: list[float]) -> tuple[dict[str, Parameters], np.ndarray]:
+def candidate(probability_of_label: list[float]) -> Candidate:
     """A candidate that gives each of the four rows' labels such a probability."""
     rows = np.empty((4, 2))
     for row, (label, probability) in enumerate(zip(LABELS, probability_of_label, strict=True)):
         rows[row, label], rows[row, 1 - label] = probability, 1 - probability
     name = str(probability_of_label)
-    return {name: Parameters(np.zeros((1, 1), dtype=np.int8))}, np.log(rows).astype(np.float32)
+    member = {name: Parameters(np.zeros((1, 1), dtype=np.int8))}
+    return Candidate(member, np.log(rows).astype(np.float32))
 
 
 def chosen(count: int, *rows: list[float]) -> Chosen:
@@ -39,6 +40,20 @@ def test_the_next_member_is_the_one_that_helps_the_mean_most() -> None:
     likewise = [0.9, 0.9, 0.9, 0.4]
     complementary = [0.8, 0.8, 0.45, 0.95]
     assert chosen(2, first, likewise, complementary).candidates == (0, 2)
+
+
+def test_a_candidate_that_is_to_be_first_is_first() -> None:
+    rows = [[0.9] * 4, [0.6, 0.6, 0.6, 0.4], [0.8] * 4]
+    result = choose((candidate(each) for each in rows), 2, HELD_OUT, first=1)
+    assert result.candidates == (1, 0)
+    assert list(result.members[0]) == [str(rows[1])]
+
+
+def test_what_the_first_candidates_would_give_unchosen_is_told() -> None:
+    wrong, sure = [0.4] * 4, [0.9, 0.9, 0.9, 0.3]
+    result = chosen(2, wrong, wrong, sure, sure)
+    assert result.candidates == (2, 3)
+    assert result.unchosen == 0.0
 
 
 def test_no_candidate_is_chosen_twice() -> None:
