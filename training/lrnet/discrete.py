@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +26,11 @@ class Input:
 
 @dataclass(frozen=True)
 class Operation:
-    """One fused step of the graph; `kernel`, `stride`, `padding` and `pool` hold for `conv2d` only."""
+    """A fused step with weights; `kernel`, `stride`, `padding` and `pool` hold for `conv2d` only.
+
+    `add` names an earlier value of floats, of the output's shape, that is added; with `output = "floats"` only.
+    The format's weights of the kind `shift` are not among these: nothing here makes them, and no file with them is read.
+    """
 
     name: str
     op: Literal["conv2d", "linear"]
@@ -38,28 +42,57 @@ class Operation:
     stride: int = 1
     padding: int = 0
     pool: Literal[1, 2] = 1
+    add: str | None = None
+
+
+@dataclass(frozen=True)
+class Sign:
+    """Floats to bits: 1 where a float is at least its channel's threshold."""
+
+    op: ClassVar[Literal["sign"]] = "sign"
+    output: ClassVar[Literal["bits"]] = "bits"
+    name: str
+    input: str
+
+
+@dataclass(frozen=True)
+class AveragePool:
+    """The mean of every square of `size` x `size` floats of a channel; `size` divides height and width."""
+
+    op: ClassVar[Literal["average_pool"]] = "average_pool"
+    output: ClassVar[Literal["floats"]] = "floats"
+    name: str
+    input: str
+    size: int
+
+
+Node = Operation | Sign | AveragePool
+"""One fused step of the graph, each an operation in the format's words."""
 
 
 @dataclass(frozen=True)
 class Parameters:
-    """One operation's values in one member.
+    """One node's values in one member; what a node has not is None.
 
     weights: int8 [out, taps], each in {-1, 0, +1}; taps in the order (ky, kx, c), or (y, x, c) for `linear`.
-    threshold: int32 [out], bit = 1 iff sum >= threshold; for `output = "bits"`, else None.
-    scale, bias: float32 [out]; for `output = "floats"`, else None.
+    threshold: int32 [out], bit = 1 iff sum >= threshold; for `output = "bits"`. For `sign` float32 [channels].
+    scale, bias: float32 [out]; for weights with `output = "floats"`.
     """
 
-    weights: NDArray[np.int8]
-    threshold: NDArray[np.int32] | None = None
+    weights: NDArray[np.int8] | None = None
+    threshold: NDArray[np.int32] | NDArray[np.float32] | None = None
     scale: NDArray[np.float32] | None = None
     bias: NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True)
 class DiscreteNetwork:
-    """One graph and K >= 1 members, member 0 the best single one; the last operation is called `logits`."""
+    """One graph and K >= 1 members, member 0 the best single one; the last node is called `logits`.
+
+    A member has an entry for every node, an empty one for `average_pool`.
+    """
 
     input: Input
     labels: tuple[str, ...]
-    graph: tuple[Operation, ...]
+    graph: tuple[Node, ...]
     members: tuple[Mapping[str, Parameters], ...]

@@ -3,16 +3,51 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from typing import Any, Literal
 
 import numpy as np
 from hypothesis import strategies
 from numpy.typing import NDArray
 
-from lrnet.discrete import DiscreteNetwork, Input, Operation, Parameters
+from lrnet.discrete import AveragePool, DiscreteNetwork, Input, Node, Operation, Parameters, Sign
 from lrnet.graph import Shape, taps, value_shapes
 
 MOST_CHANNELS = 130
 MOST_TAPS = 1200  # keeps the slow forward pass within a second; three channels still get 7 x 7
+
+
+def residual_graph(
+    widths: Sequence[int], convolutions: int, classes: int, weights: Literal["binary", "ternary"] = "ternary"
+) -> tuple[Node, ...]:
+    """A residual network with a shortcut around every convolution (Liu et al., Bi-Real Net, ECCV 2018).
+
+    Stages of so many convolutions, each but the first halving height and width; before the head, means over 4 x 4.
+    """
+
+    def conv2d(name: str, source: str, out: int, **attributes: Any) -> Operation:  # noqa: ANN401
+        return Operation(name, "conv2d", source, out, weights, "floats", **attributes)
+
+    graph: list[Node] = [conv2d("stem", "image", widths[0], kernel=3, padding=1)]
+    x = "stem"
+    for stage, width in enumerate(widths):
+        for index in range(convolutions):
+            place = f"{stage}.{index}"
+            shortcut, stride = x, 1
+            if stage > 0 and index == 0:
+                graph += [
+                    AveragePool("d" + place, x, 2),
+                    Sign("e" + place, "d" + place),
+                    conv2d("r" + place, "e" + place, width),
+                ]
+                shortcut, stride = "r" + place, 2
+            graph += [
+                Sign("s" + place, x),
+                conv2d("x" + place, "s" + place, width, kernel=3, stride=stride, padding=1, add=shortcut),
+            ]
+            x = "x" + place
+    head = Operation("logits", "linear", "mean", classes, weights, "floats")
+    return (*graph, AveragePool("mean", x, 4), head)
 
 
 @strategies.composite
