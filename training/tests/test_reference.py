@@ -4,39 +4,98 @@ from __future__ import annotations
 
 import hashlib
 import struct
+from typing import Any
 
 import numpy as np
 from hypothesis import given, settings, strategies
 from networks import networks, random_pixels
 
 from lrnet import reference
-from lrnet.discrete import DiscreteNetwork, Input, Operation, Parameters
+from lrnet.discrete import AveragePool, DiscreteNetwork, Input, Node, Operation, Parameters, Sign
+from lrnet.graph import value_types
 
-Grid = list[list[list[int]]]
-"""[y][x][c]: pixels minus 128, or bits as -1 and +1."""
+Grid = list[list[list[float]]]
+"""[y][x][c]: pixels minus 128, bits as -1 and +1, or floats."""
 
 
-def plain_forward(network: DiscreteNetwork, member: int, image: np.ndarray) -> dict[str, list]:
-    """Every operation's output for one image: bits as a grid of -1 and +1, floats as a list of float32."""
-    values: dict[str, list] = {"image": [[[int(p) - 128 for p in pixel] for pixel in row] for row in image]}
-    for operation in network.graph:
-        parameters = network.members[member][operation.name]
-        source = values[operation.input]
-        fill = 0 if operation.input == "image" else -1
-        sums = plain_sums(operation, parameters.weights.tolist(), source, fill)
-        if operation.output == "floats":
-            values[operation.name] = [
-                np.float32(np.float32(np.float32(s) * scale) + bias)
-                for s, scale, bias in zip(sums[0][0], parameters.scale, parameters.bias, strict=True)
-            ]
-            continue
-        thresholds = parameters.threshold.tolist()
-        bits = [
-            [[1 if s >= t else -1 for s, t in zip(pixel, thresholds, strict=True)] for pixel in row]
-            for row in sums
-        ]
-        values[operation.name] = plain_pool(bits) if operation.pool == 2 else bits
+def fround(value: float) -> float:
+    """The nearest float32. Of one operation on two of them, done in float64, it is what float32 gives."""
+    return float(np.float32(value))
+
+
+def plain_forward(network: DiscreteNetwork, member: int, image: np.ndarray) -> dict[str, Grid]:
+    """Every node's output for one image."""
+    values: dict[str, Grid] = {"image": [[[int(p) - 128 for p in pixel] for pixel in row] for row in image]}
+    types = value_types(network.graph)
+    for node in network.graph:
+        parameters, source = network.members[member][node.name], values[node.input]
+        if isinstance(node, Sign):
+            values[node.name] = plain_signs(source, parameters.threshold.tolist())
+        elif isinstance(node, AveragePool):
+            values[node.name] = plain_means(source, node.size)
+        elif types[node.input] == "floats":
+            sums = plain_sums_of_floats(parameters.weights.tolist(), source)
+            values[node.name] = plain_finish(node, parameters, sums, values)
+        else:
+            fill = 0 if node.input == "image" else -1
+            sums = plain_sums(node, parameters.weights.tolist(), source, fill)
+            values[node.name] = plain_finish(node, parameters, sums, values)
     return values
+
+
+def plain_finish(operation: Operation, parameters: Parameters, sums: Grid, values: dict[str, Grid]) -> Grid:
+    if operation.output == "bits":
+        bits = plain_signs(sums, parameters.threshold.tolist())
+        return plain_pool(bits) if operation.pool == 2 else bits
+    constants = list(zip(parameters.scale.tolist(), parameters.bias.tolist(), strict=True))
+    floats = [
+        [
+            [fround(fround(s * scale) + bias) for s, (scale, bias) in zip(pixel, constants, strict=True)]
+            for pixel in row
+        ]
+        for row in sums
+    ]
+    if operation.add is None:
+        return floats
+    return [
+        [[fround(a + b) for a, b in zip(*pixels, strict=True)] for pixels in zip(*rows, strict=True)]
+        for rows in zip(floats, values[operation.add], strict=True)
+    ]
+
+
+def plain_signs(source: Grid, thresholds: list[float]) -> Grid:
+    return [
+        [[1 if s >= t else -1 for s, t in zip(pixel, thresholds, strict=True)] for pixel in row]
+        for row in source
+    ]
+
+
+def plain_means(source: Grid, size: int) -> Grid:
+    def mean(top: int, left: int, channel: int) -> float:
+        total = 0.0
+        for y in range(top, top + size):
+            for x in range(left, left + size):
+                total = fround(total + source[y][x][channel])
+        return fround(total / size**2)
+
+    return [
+        [
+            [mean(y, x, channel) for channel in range(len(source[0][0]))]
+            for x in range(0, len(source[0]), size)
+        ]
+        for y in range(0, len(source), size)
+    ]
+
+
+def plain_sums_of_floats(weights: list[list[int]], source: Grid) -> Grid:
+    flat = [value for row in source for pixel in row for value in pixel]
+    sums = []
+    for row in weights:
+        total = 0.0
+        for w, x in zip(row, flat, strict=True):
+            total = fround(total + w * x)
+        sums.append(total)
+    return [[sums]]
 
 
 def plain_sums(operation: Operation, weights: list[list[int]], source: Grid, fill: int) -> Grid:
@@ -77,13 +136,15 @@ def test_every_operation_gives_what_the_plain_forward_gives(network: DiscreteNet
         outputs = reference.forward(network.graph, member, pixels)
         for row, image in enumerate(pixels):
             expected = plain_forward(network, index, image)
-            for operation in network.graph:
-                actual = outputs[operation.name][row]
-                if operation.output == "bits":
-                    assert (2 * actual.astype(int) - 1).tolist() == expected[operation.name]
+            for node in network.graph:
+                actual = outputs[node.name][row]
+                if node.output == "bits":
+                    assert (2 * actual.astype(int) - 1).tolist() == expected[node.name]
                 else:
+                    # As bytes, since 0 and -0 are equal and yet not the same.
                     assert actual.dtype == np.float32
-                    assert actual[0, 0].tolist() == [float(v) for v in expected[operation.name]]
+                    assert actual.shape == np.shape(expected[node.name])
+                    assert actual.tobytes() == np.array(expected[node.name], np.float32).tobytes()
 
 
 def single(operation: Operation, parameters: Parameters, image: Input) -> DiscreteNetwork:
@@ -134,6 +195,72 @@ def test_a_float_is_rounded_after_the_product_and_again_after_the_sum() -> None:
     value = reference.logits(network, np.full((1, 1, 1, 1), 131, dtype=np.uint8))[0, 0, 0]
     assert value == 0
     assert np.float32(3 * float(scale) + float(bias)) == np.float32(-(2.0**-27))
+
+
+def floats_of(*constants: tuple[float, float]) -> tuple[Node, Parameters]:
+    """A stem that makes floats of the pixels of one channel: for each constant one, x · scale + bias."""
+    scale, bias = np.float32(constants).T
+    stem = Operation("stem", "conv2d", "image", len(constants), "binary", "floats")
+    return stem, Parameters(np.ones((len(constants), 1), dtype=np.int8), None, scale, bias)
+
+
+def after_stem(
+    stem: tuple[Node, Parameters], node: Node, parameters: Parameters, x: np.ndarray
+) -> dict[str, Any]:
+    """The values of the stem and one node behind it, for one image of x = p - 128."""
+    pixels = (np.asarray(x) + 128).astype(np.uint8)[None, :, :, None]
+    return reference.forward((stem[0], node), {"stem": stem[1], node.name: parameters}, pixels)
+
+
+def test_a_sign_is_one_from_the_threshold_on_and_zeros_of_both_signs_are_equal() -> None:
+    stem = floats_of((1, 0), (-1, -0.0))
+    parameters = Parameters(threshold=np.float32([2, 0]))
+    values = after_stem(stem, Sign("sign", "stem"), parameters, [[1, 2], [3, 0]])
+    # Floats 1, -1 | 2, -2 | 3, -3 | 0, -0.
+    assert np.signbit(values["stem"][0, 1, 1, 1])
+    assert values["sign"].tolist() == [[[[False, False], [True, False]], [[True, False], [False, True]]]]
+
+
+def test_a_mean_is_of_each_channel_by_itself_summed_in_float32_and_divided_once() -> None:
+    x = [[2, 2, 4, -4], [6, 2, 0, 0]]
+    values = after_stem(floats_of((1, 0.5), (1, 2**24)), AveragePool("mean", "stem", 2), Parameters(), x)
+    # (2.5 + 2.5 + 6.5 + 2.5) / 4 and (4.5 - 3.5 + 0.5 + 0.5) / 4. Beside them 2^25 + 4, + 2^24 + 6 = 3 * 2^24 + 10,
+    # a tie that rounds to … + 8, + 2^24 + 2 = 2^26 + 10, which rounds to 2^26 + 8; the exact mean would be 16777219.
+    assert values["mean"].tolist() == [[[[3.5, 16777218], [0.5, 16777216]]]]
+
+
+def test_a_mean_is_divided_by_its_count_and_not_multiplied_with_a_reciprocal() -> None:
+    x = np.zeros((3, 3), dtype=np.int64)
+    x[0, 0] = 17
+    values = after_stem(floats_of((1, 0)), AveragePool("mean", "stem", 3), Parameters(), x)
+    assert values["mean"].tolist() == [[[[np.float32(17 / 9)]]]]
+    assert np.float32(17) * np.float32(1 / 9) != np.float32(17 / 9)
+
+
+def test_floats_are_summed_one_after_the_other_each_sum_rounded() -> None:
+    linear = Operation("sum", "linear", "stem", 2, "ternary", "floats")
+    weights = np.array([[1, 1, -1, 0], [-1, -1, 0, 1]], dtype=np.int8)
+    parameters = Parameters(weights, None, np.float32([1, 1]), np.float32([0, 0]))
+    values = after_stem(floats_of((1, 2**24)), linear, parameters, [[0, 6, 2, 4]])
+    # 2^24 + (2^24 + 6) = 2^25 + 6, a tie that rounds to 2^25 + 8, - (2^24 + 2) = 2^24 + 6; exactly, 2^24 + 4.
+    # -2^24 - (2^24 + 6) likewise to -2^25 - 8, + (2^24 + 4) = -2^24 - 4; exactly, -2^24 - 2.
+    assert values["sum"].tolist() == [[[[16777222, -16777220]]]]
+
+
+def test_what_is_added_comes_after_scale_and_bias_rounded_by_itself() -> None:
+    more = Operation("more", "conv2d", "image", 1, "binary", "floats", add="stem")
+    parameters = Parameters(-np.ones((1, 1), dtype=np.int8), None, np.float32([1]), np.float32([0]))
+    values = after_stem(floats_of((2**24, 0)), more, parameters, [[1, 2, 3]])
+    # 2^24 - 1 is exact; 2^25 - 2, too; 3 * 2^24 - 3 lies between two even numbers, and rounds to the multiple of 8.
+    assert values["more"].flatten().tolist() == [16777215, 33554430, 50331644]
+
+
+def test_a_sum_of_nothing_is_a_zero_without_a_sign() -> None:
+    operation = Operation("logits", "linear", "image", 1, "binary", "floats")
+    parameters = Parameters(-np.ones((1, 1), dtype=np.int8), None, np.float32([1]), np.float32([-0.0]))
+    network = single(operation, parameters, Input(1, 1, 1))
+    # x = 0 times -1 is the integer 0: 0 * 1 + -0 is 0, where -0 * 1 + -0 would be -0.
+    assert not np.signbit(reference.logits(network, np.full((1, 1, 1, 1), 128, dtype=np.uint8)))
 
 
 def test_chunks_do_not_change_the_logits() -> None:
