@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from lrnet import strict_json
 from lrnet.container import METADATA, read_container
-from lrnet.discrete import DiscreteNetwork, Input, Operation
+from lrnet.discrete import AveragePool, DiscreteNetwork, Input, Node, Operation, Sign
 from lrnet.graph import Shape, require_check_work, value_shapes
 from lrnet.tensors import from_tensors, parts, to_tensors
 
@@ -166,7 +166,7 @@ def _describe(model: Model) -> dict[str, Any]:
         "labels": list(model.network.labels),
         "members": len(model.network.members),
         "defaultMembers": model.default_members,
-        "graph": [_describe_operation(operation) for operation in model.network.graph],
+        "graph": [_describe_node(node) for node in model.network.graph],
         "calibration": {
             "temperature": list(model.calibration.temperature),
             "split": model.calibration.split,
@@ -177,22 +177,23 @@ def _describe(model: Model) -> dict[str, Any]:
     }
 
 
-def _describe_operation(operation: Operation) -> dict[str, Any]:
+def _describe_node(node: Node) -> dict[str, Any]:
     """An attribute that has its default is left out."""
-    described: dict[str, Any] = {
-        "name": operation.name,
-        "op": operation.op,
-        "input": operation.input,
-        "out": operation.out,
-        "weights": operation.weights,
-    }
-    if operation.op == "conv2d":
-        described["kernel"] = operation.kernel
+    described: dict[str, Any] = {"name": node.name, "op": node.op, "input": node.input}
+    if isinstance(node, Sign):
+        return described
+    if isinstance(node, AveragePool):
+        return {**described, "size": node.size}
+    described |= {"out": node.out, "weights": node.weights}
+    if node.op == "conv2d":
+        described["kernel"] = node.kernel
         for key, default in (("stride", 1), ("padding", 0), ("pool", 1)):
-            if getattr(operation, key) != default:
-                described[key] = getattr(operation, key)
-    if operation.output != "bits":
-        described["output"] = operation.output
+            if getattr(node, key) != default:
+                described[key] = getattr(node, key)
+    if node.output != "bits":
+        described["output"] = node.output
+    if node.add is not None:
+        described["add"] = node.add
     return described
 
 
@@ -206,11 +207,11 @@ def _model(described: Mapping[str, Any], tensors: dict[str, NDArray[np.generic]]
     _same_names("input", described["input"], ("height", "width", "channels", "resize"))
     image = Input(**described["input"])
     _require(isinstance(described["graph"], list), "graph: it is a list")
-    graph = tuple(_operation(entry) for entry in described["graph"])
+    graph = tuple(_node(entry) for entry in described["graph"])
     for integer in (image.height, image.width, image.channels):
         _integer("input", integer, 1, 1024)
     shapes = value_shapes(image, graph)
-    labels = _labels(described["labels"], graph[-1].out)
+    labels = _labels(described["labels"], shapes["logits"][2])
     members = _integer("members", described["members"], 1, MAX_MEMBERS)
     check = Check(*(tensors.get(f"check.{part}") for part in ("image", "digest", "logits")))
     _check_check(check, shapes["image"], len(graph), members, len(labels))
@@ -218,7 +219,7 @@ def _model(described: Mapping[str, Any], tensors: dict[str, NDArray[np.generic]]
     _same_names(
         "tensors",
         tensors,
-        [f"{operation.name}.{part}" for operation in graph for part in parts(operation)]
+        [f"{node.name}.{part}" for node in graph for part in parts(node)]
         + ["check.image", "check.digest", "check.logits"],
     )
     return Model(
@@ -232,19 +233,32 @@ def _model(described: Mapping[str, Any], tensors: dict[str, NDArray[np.generic]]
     )
 
 
-def _operation(entry: Mapping[str, Any]) -> Operation:
-    required = {"name", "op", "input", "out", "weights"}
-    if entry.get("op") == "conv2d":
-        required |= {"kernel"}
-    optional = {"output"} | ({"stride", "padding", "pool"} if "kernel" in required else set())
-    if not required <= set(entry) <= required | optional:
-        raise FormatError(f"graph: {entry.get('name')!r} has keys {sorted(entry)}")
-    for key in ("name", "op", "input", "weights"):
+_NODES: Mapping[str, tuple[type[Node], tuple[str, ...], tuple[str, ...]]] = {
+    "conv2d": (Operation, ("out", "weights", "kernel"), ("stride", "padding", "pool", "output", "add")),
+    "linear": (Operation, ("out", "weights"), ("output", "add")),
+    "sign": (Sign, (), ()),
+    "average_pool": (AveragePool, ("size",), ()),
+}
+"""For each op the class, and the keys that it has and may have beside name, op and input."""
+
+
+def _node(entry: Mapping[str, Any]) -> Node:
+    for key in ("name", "op", "input"):
         _require(isinstance(entry[key], str), f"graph: {key} is a string")
-    for key in ("out", "kernel", "stride", "padding", "pool"):
+    name, op = entry["name"], entry["op"]
+    _require(op in _NODES, f"graph: {name}: op {op!r} is unknown")
+    kind, own, optional = _NODES[op]
+    required = {"name", "op", "input", *own}
+    if not required <= set(entry) <= required | set(optional):
+        raise FormatError(f"graph: {name!r} has keys {sorted(entry)}")
+    for key in ("weights", "output", "add"):
+        _require(isinstance(entry.get(key, ""), str), f"graph: {name}.{key} is a string")
+    for key in ("out", "kernel", "stride", "padding", "pool", "size"):
         if key in entry:
-            _integer(f"graph: {entry['name']}.{key}", entry[key], 0, 4096)
-    return Operation(**entry)
+            _integer(f"graph: {name}.{key}", entry[key], 0, 4096)
+    if kind is Operation:
+        return Operation(**entry)
+    return kind(**{key: value for key, value in entry.items() if key != "op"})
 
 
 def _labels(labels: list[str], classes: int) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from lrnet.discrete import Operation, Parameters
+from lrnet.discrete import AveragePool, Node, Operation, Parameters, Sign
 from lrnet.graph import Shape, taps
 
 Tensors = Mapping[str, NDArray[np.generic]]
@@ -19,90 +19,101 @@ MAX_THRESHOLD = 2**30
 SMALLEST_FLOAT, LARGEST_FLOAT = 2.0**-64, 2.0**64
 
 
-def parts(operation: Operation) -> tuple[str, ...]:
-    """The tensors that an operation has, without its name: `sign`, `mask`, …"""
-    planes = ("sign", "mask") if operation.weights == "ternary" else ("sign",)
-    return planes + (("threshold",) if operation.output == "bits" else ("scale", "bias"))
+def parts(node: Node) -> tuple[str, ...]:
+    """The tensors that a node has, without its name: `sign`, `mask`, …"""
+    if isinstance(node, AveragePool):
+        return ()
+    if isinstance(node, Sign):
+        return ("threshold",)
+    planes = ("sign", "mask") if node.weights == "ternary" else ("sign",)
+    return planes + (("threshold",) if node.output == "bits" else ("scale", "bias"))
 
 
 def to_tensors(
-    graph: Sequence[Operation],
+    graph: Sequence[Node],
     members: Sequence[Mapping[str, Parameters]],
     shapes: Mapping[str, Shape],
 ) -> dict[str, NDArray[np.generic]]:
-    """All operations' tensors, `{operation}.{part}`, each shared where every member has the same.
+    """All nodes' tensors, `{node}.{part}`, each shared where every member has the same.
 
     Raises ValueError, naming the tensor, for a value that the format does not allow.
     """
     tensors: dict[str, NDArray[np.generic]] = {}
-    for operation in graph:
-        count = taps(operation, shapes[operation.input])
-        own = [_pack_member(operation, member[operation.name], count) for member in members]
-        for part in parts(operation):
+    for node in graph:
+        own = [_pack_member(node, member[node.name], shapes[node.input]) for member in members]
+        for part in parts(node):
             stacked = np.stack([tensors_of_member[part] for tensors_of_member in own])
             # Bytes, since 0 and -0 are equal and yet not the same.
             shared = len({entry.tobytes() for entry in stacked}) == 1
-            tensors[f"{operation.name}.{part}"] = stacked[:1] if shared else stacked
+            tensors[f"{node.name}.{part}"] = stacked[:1] if shared else stacked
     return tensors
 
 
 def from_tensors(
-    graph: Sequence[Operation], members: int, shapes: Mapping[str, Shape], tensors: Tensors
+    graph: Sequence[Node], members: int, shapes: Mapping[str, Shape], tensors: Tensors
 ) -> tuple[Mapping[str, Parameters], ...]:
     """Every member's parameters: the inverse of `to_tensors`.
 
     Raises ValueError, naming the tensor, for a wrong type, shape or value.
     """
     own: list[dict[str, Parameters]] = [{} for _ in range(members)]
-    for operation in graph:
-        count = taps(operation, shapes[operation.input])
-        present = {part: _checked(operation, part, count, members, tensors) for part in parts(operation)}
-        _check_planes(operation, count, present)
+    for node in graph:
+        source = shapes[node.input]
+        present = {part: _checked(node, part, source, members, tensors) for part in parts(node)}
+        if isinstance(node, Operation):
+            _check_planes(node, taps(node, source), present)
         for index, member in enumerate(own):
             entry = {part: tensor[index if len(tensor) > 1 else 0] for part, tensor in present.items()}
-            weights = _unpack(entry["sign"], entry.get("mask"), count)
-            member[operation.name] = Parameters(
-                weights, entry.get("threshold"), entry.get("scale"), entry.get("bias")
-            )
+            if isinstance(node, Operation):
+                entry["weights"] = _unpack(entry.pop("sign"), entry.pop("mask", None), taps(node, source))
+            member[node.name] = Parameters(**entry)
     return tuple(own)
 
 
-def expected(operation: Operation, part: str, count: int) -> tuple[np.dtype[np.generic], tuple[int, ...]]:
-    """Type and shape of one member's entry of a tensor, for `count` taps."""
+def expected(node: Node, part: str, source: Shape) -> tuple[np.dtype[np.generic], tuple[int, ...]]:
+    """Type and shape of one member's entry of a tensor, of a node that reads a value of the shape `source`."""
+    if isinstance(node, Sign):
+        return np.dtype(np.float32), source[2:]
+    assert isinstance(node, Operation)
     if part in ("sign", "mask"):
-        return np.dtype(np.uint8), (1, operation.out, -(-count // 8))
-    return np.dtype(np.int32 if part == "threshold" else np.float32), (operation.out,)
+        return np.dtype(np.uint8), (1, node.out, -(-taps(node, source) // 8))
+    return np.dtype(np.int32 if part == "threshold" else np.float32), (node.out,)
 
 
-def _pack_member(operation: Operation, parameters: Parameters, count: int) -> dict[str, NDArray[np.generic]]:
-    name, weights = operation.name, parameters.weights
-    allowed = (-1, 1) if operation.weights == "binary" else (-1, 0, 1)
-    if weights.shape != (operation.out, count) or not np.isin(weights, allowed).all():
-        raise ValueError(f"{name}: weights are [{operation.out}, {count}], each one of {allowed}")
-    packed: dict[str, NDArray[np.generic]] = {
-        "sign": np.packbits(weights > 0, axis=-1, bitorder="little")[None],
-        "mask": np.packbits(weights != 0, axis=-1, bitorder="little")[None],
-    }
-    for part in parts(operation):
+def _pack_member(node: Node, parameters: Parameters, source: Shape) -> dict[str, NDArray[np.generic]]:
+    packed: dict[str, NDArray[np.generic]] = {}
+    if isinstance(node, Operation):
+        packed = _pack_weights(node, parameters.weights, taps(node, source))
+    for part in parts(node):
         if part in packed:
             continue
         values: NDArray[np.generic] | None = getattr(parameters, part)
-        dtype, shape = expected(operation, part, count)
+        dtype, shape = expected(node, part, source)
         if values is None or values.dtype != dtype or values.shape != shape:
-            raise ValueError(f"{name}.{part}: it is {dtype} {list(shape)}")
-        _check_values(f"{name}.{part}", part, values)
+            raise ValueError(f"{node.name}.{part}: it is {dtype} {list(shape)}")
+        _check_values(f"{node.name}.{part}", part, values)
         packed[part] = values
     return packed
 
 
-def _checked(
-    operation: Operation, part: str, count: int, members: int, tensors: Tensors
-) -> NDArray[np.generic]:
-    path = f"{operation.name}.{part}"
+def _pack_weights(
+    operation: Operation, weights: NDArray[np.int8] | None, count: int
+) -> dict[str, NDArray[np.generic]]:
+    allowed = (-1, 1) if operation.weights == "binary" else (-1, 0, 1)
+    if weights is None or weights.shape != (operation.out, count) or not np.isin(weights, allowed).all():
+        raise ValueError(f"{operation.name}: weights are [{operation.out}, {count}], each one of {allowed}")
+    return {
+        "sign": np.packbits(weights > 0, axis=-1, bitorder="little")[None],
+        "mask": np.packbits(weights != 0, axis=-1, bitorder="little")[None],
+    }
+
+
+def _checked(node: Node, part: str, source: Shape, members: int, tensors: Tensors) -> NDArray[np.generic]:
+    path = f"{node.name}.{part}"
     if path not in tensors:
         raise ValueError(f"{path}: it is missing")
     tensor = tensors[path]
-    dtype, shape = expected(operation, part, count)
+    dtype, shape = expected(node, part, source)
     if tensor.dtype != dtype or tensor.shape not in ((1, *shape), (members, *shape)):
         raise ValueError(
             f"{path}: it is {dtype} [1 or {members}, …{list(shape)}], not {tensor.dtype} {list(tensor.shape)}"
@@ -112,8 +123,10 @@ def _checked(
 
 
 def _check_values(path: str, part: str, values: NDArray[np.generic]) -> None:
-    if part == "threshold" and (np.abs(values.astype(np.int64)) > MAX_THRESHOLD).any():
+    if values.dtype == np.int32 and (np.abs(values.astype(np.int64)) > MAX_THRESHOLD).any():
         raise ValueError(f"{path}: a threshold lies within ±2^30")
+    if part == "threshold" and not np.isfinite(values).all():
+        raise ValueError(f"{path}: a threshold is finite")
     if part in ("scale", "bias"):
         magnitudes = np.abs(values.astype(np.float64))
         # Written so that a NaN, for which every comparison is false, is refused too.

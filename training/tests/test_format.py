@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import safetensors.numpy
 from hypothesis import given, settings, strategies
-from make_fixture import tiny
+from make_fixture import FIXTURES, residual, tiny
 from networks import networks, random_pixels
 
 from lrnet import graph as lrnet_graph
@@ -75,6 +75,11 @@ def tiny_bytes() -> bytes:
     return write(tiny())
 
 
+@pytest.fixture(scope="module")
+def residual_bytes() -> bytes:
+    return write(residual())
+
+
 def same_parameters(left: Parameters, right: Parameters) -> bool:
     for field in dataclasses.fields(Parameters):
         a, b = getattr(left, field.name), getattr(right, field.name)
@@ -94,7 +99,7 @@ def test_a_network_that_is_written_is_read_back_to_the_bit(network: DiscreteNetw
     assert found.network.labels == network.labels
     assert found.network.graph == network.graph
     for member, original in zip(found.network.members, network.members, strict=True):
-        assert list(member) == [operation.name for operation in network.graph]
+        assert list(member) == [node.name for node in network.graph]
         for name, parameters in member.items():
             assert same_parameters(parameters, original[name])
     for part in ("image", "digest", "logits"):
@@ -272,6 +277,62 @@ def test_a_description_that_breaks_a_rule_is_refused(
         read(rebuilt(tiny_bytes, describe=change))
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (put("graph.1.op", "signs"), "s0.0: op 'signs' is unknown"),
+        (put("graph.1.op", ["sign"]), "graph: op is a string"),
+        (put("graph.1.out", 9), "'s0.0' has keys"),
+        (put("graph.1.threshold", 0), "'s0.0' has keys"),
+        (put("graph.1.input", "image"), "s0.0: its input is pixels, not floats"),
+        (put("graph.2.add", "s0.0"), "x0.0: 's0.0', which it adds, is not floats"),
+        (put("graph.2.add", "x0.0"), "x0.0: no earlier value is called 'x0.0'"),
+        (put("graph.2.add", None), "x0.0.add is a string"),
+        (put("graph.2.add", ["stem"]), "x0.0.add is a string"),
+        (put("graph.2.output", None), "x0.0.output is a string"),
+        (put("graph.2.output", "bits"), "x0.0: add goes with floats only"),
+        (put("graph.2.shifts", [0]), "'x0.0' has keys"),
+        (put("graph.2.weights", "shift"), "x0.0: weights are binary or ternary"),
+        (put("graph.2.size", 1), "'x0.0' has keys"),
+        (put("graph.5.size", 3), "d1.0: a size of 3 does not divide 8 x 8"),
+        (put("graph.5.size", 0), r"d1.0: size is 1\.\.1024"),
+        (put("graph.5.size", 2.5), "d1.0.size: it is an integer"),
+        (put("graph.5.stride", 2), "'d1.0' has keys"),
+        (put("graph.13.output", "bits"), "logits: sums of floats give floats"),
+        (put("graph.13.kernel", 1), "'logits' has keys"),
+    ],
+)
+def test_a_residual_graph_that_breaks_a_rule_is_refused(
+    residual_bytes: bytes, change: Callable[[dict[str, Any]], None], message: str
+) -> None:
+    with pytest.raises(FormatError, match=message):
+        read(rebuilt(residual_bytes, describe=change))
+
+
+def test_attributes_at_their_defaults_are_left_out(residual_bytes: bytes) -> None:
+    graph = json.loads(header_of(residual_bytes)["__metadata__"]["xnord"])["graph"]
+    assert graph[1] == {"name": "s0.0", "op": "sign", "input": "stem"}
+    assert graph[5] == {"name": "d1.0", "op": "average_pool", "input": "x0.1", "size": 2}
+    assert graph[2] == {
+        "name": "x0.0",
+        "op": "conv2d",
+        "input": "s0.0",
+        "out": 9,
+        "weights": "ternary",
+        "kernel": 3,
+        "padding": 1,
+        "output": "floats",
+        "add": "stem",
+    }
+
+
+def test_a_sign_has_a_threshold_and_a_mean_has_no_tensor(residual_bytes: bytes) -> None:
+    header = header_of(residual_bytes)
+    assert {name for name in header if name.startswith(("s1.1.", "means."))} == {"s1.1.threshold"}
+    assert (header["s1.1.threshold"]["dtype"], header["s1.1.threshold"]["shape"]) == ("F32", [2, 18])
+    assert header["s0.1.threshold"]["shape"] == [1, 9]
+
+
 def test_check_vectors_cost_what_the_format_says() -> None:
     graph = (
         Operation("conv1", "conv2d", "image", 3, "binary", kernel=3, padding=1),
@@ -415,6 +476,14 @@ def remove(name: str) -> Callable[[dict[str, Any]], None]:
     return lambda tensors: tensors.pop(name)
 
 
+def cast(name: str, dtype: type[np.generic]) -> Callable[[dict[str, Any]], None]:
+    return lambda tensors: tensors.update({name: tensors[name].astype(dtype)})
+
+
+def reshape(name: str, shape: tuple[int, ...]) -> Callable[[dict[str, Any]], None]:
+    return lambda tensors: tensors.update({name: tensors[name].reshape(shape)})
+
+
 def add(name: str) -> Callable[[dict[str, Any]], None]:
     return lambda tensors: tensors.update({name: np.zeros(1, dtype=np.uint8)})
 
@@ -444,6 +513,53 @@ def test_tensors_that_break_a_rule_are_refused(
         read(rebuilt(tiny_bytes, change=change))
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (put_value("s1.0.threshold", (0, 1), np.nan), "s1.0.threshold: a threshold is finite"),
+        (put_value("s1.0.threshold", (1, 8), -np.inf), "s1.0.threshold: a threshold is finite"),
+        (put_value("x0.0.scale", (0, 1), 2.0**65), "x0.0.scale"),
+        (remove("s1.0.threshold"), "s1.0.threshold"),
+        (add("s1.0.sign"), "s1.0.sign"),
+        (add("means.scale"), "means.scale"),
+        (cast("s1.0.threshold", np.int32), "s1.0.threshold: it is float32"),
+        (reshape("s1.0.threshold", (1, 18)), "s1.0.threshold: it is float32"),
+    ],
+)
+def test_tensors_of_floats_that_break_a_rule_are_refused(
+    residual_bytes: bytes, change: Callable[[dict[str, Any]], None], message: str
+) -> None:
+    with pytest.raises(FormatError, match=message):
+        read(rebuilt(residual_bytes, change=change))
+
+
+def test_thresholds_of_a_sign_may_be_any_finite_floats(residual_bytes: bytes) -> None:
+    smallest, largest = np.float32(2.0**-149), np.finfo(np.float32).max
+
+    def change(tensors: dict[str, Any]) -> None:
+        tensors["s1.0.threshold"][0, :2] = smallest, largest
+
+    found = read(rebuilt(residual_bytes, change=change)).network.members[0]["s1.0"].threshold
+    assert found is not None
+    assert found[:2].tolist() == [smallest, largest]
+
+
+@pytest.mark.parametrize(
+    ("node", "parameters"),
+    [
+        ("s0.0", Parameters()),
+        ("s0.0", Parameters(threshold=np.zeros(8, dtype=np.float32))),
+        ("s0.0", Parameters(threshold=np.zeros(9, dtype=np.int32))),
+        ("x0.0", Parameters()),
+    ],
+)
+def test_a_member_that_lacks_what_its_graph_needs_is_not_written(node: str, parameters: Parameters) -> None:
+    model = residual()
+    members = tuple({**member, node: parameters} for member in model.network.members)
+    with pytest.raises(ValueError, match=rf"{node}(\.threshold)?: "):
+        write(dataclasses.replace(model, network=dataclasses.replace(model.network, members=members)))
+
+
 def test_a_weight_outside_the_alphabet_is_not_written() -> None:
     model = tiny()
     model.network.members[2]["conv1"].weights[3, 3] = 0
@@ -464,10 +580,10 @@ JSON = strategies.recursive(
 )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(strategies.data())
 def test_any_other_value_in_the_description_is_refused_or_read_and_nothing_else(
-    tiny_bytes: bytes, data: strategies.DataObject
+    tiny_bytes: bytes, residual_bytes: bytes, data: strategies.DataObject
 ) -> None:
     def replace(described: dict[str, Any]) -> None:
         """Follows keys to a random depth, and puts a random value there."""
@@ -481,7 +597,7 @@ def test_any_other_value_in_the_description_is_refused_or_read_and_nothing_else(
                 return
             place = inner
 
-    file = rebuilt(tiny_bytes, describe=replace)
+    file = rebuilt(data.draw(strategies.sampled_from((tiny_bytes, residual_bytes))), describe=replace)
     try:
         model = read(file)
     except FormatError:
@@ -508,6 +624,7 @@ def test_a_header_with_any_other_bytes_is_refused_or_read_and_nothing_else(
         read(bytes(changed))
 
 
-def test_the_committed_fixture_is_what_its_script_writes(tiny_bytes: bytes) -> None:
-    fixture = Path(__file__).parents[2] / "test" / "fixtures" / "tiny.safetensors"
-    assert fixture.read_bytes() == tiny_bytes
+@pytest.mark.parametrize("name", FIXTURES)
+def test_the_committed_fixture_is_what_its_script_writes(name: str) -> None:
+    fixture = Path(__file__).parents[2] / "test" / "fixtures" / f"{name}.safetensors"
+    assert fixture.read_bytes() == write(FIXTURES[name]())

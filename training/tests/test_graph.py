@@ -30,9 +30,9 @@ def test_a_residual_network_of_18_layers_has_the_shapes_of_its_stages() -> None:
     assert shapes["x0.3"] == shapes["s1.0"] == (32, 32, 64)
     assert (shapes["d1.0"], shapes["e1.0"], shapes["r1.0"]) == ((16, 16, 64), (16, 16, 64), (16, 16, 128))
     assert (shapes["x1.0"], shapes["x2.3"], shapes["x3.3"]) == ((16, 16, 128), (8, 8, 256), (4, 4, 512))
-    assert (shapes["mean"], shapes["logits"]) == ((1, 1, 512), (1, 1, 10))
+    assert (shapes["means"], shapes["logits"]) == ((1, 1, 512), (1, 1, 10))
     types = value_types(RESNET18)
-    assert [types[name] for name in ("image", "stem", "s0.0", "d1.0", "mean")] == [
+    assert [types[name] for name in ("image", "stem", "s0.0", "d1.0", "means")] == [
         "pixels",
         "floats",
         "bits",

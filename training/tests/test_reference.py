@@ -128,7 +128,7 @@ def plain_pool(bits: Grid) -> Grid:
     ]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(networks(most_members=2), strategies.integers(0, 2**32 - 1))
 def test_every_operation_gives_what_the_plain_forward_gives(network: DiscreteNetwork, seed: int) -> None:
     pixels = random_pixels(np.random.default_rng(seed), network, 3)[1:]
