@@ -1,10 +1,12 @@
 import t from 'tap'
 import { type Model, parseModel, serializeModel } from '../../src/engine/format.ts'
+import type { Conv2d } from '../../src/engine/graph.ts'
 import { conv2d, fillSketch, linear, Random } from '../random-model.ts'
-import { reparse, tinyBytes } from './load.ts'
+import { reparse, residualBytes, tinyBytes } from './load.ts'
 import { assemble, dataOf, type Header, headerText, join, retensor, rewrite, withDigest } from './rewrite.ts'
 
 const tiny = tinyBytes()
+const residual = residualBytes()
 
 /** A model that has all four operations and all three kinds of weights. */
 const full = serializeModel(
@@ -70,13 +72,37 @@ t.test('a file is read to what it says', async t => {
   t.equal(model.check.logits.length, 3 * 11 * 5)
 })
 
+t.test('a residual network is read to what it says', async t => {
+  const model = parseModel(residual)
+  const conv = (name: string, input: string, out: number, attributes: Partial<Conv2d>) =>
+    conv2d({ name, input, out, weights: 'ternary', output: 'floats', ...attributes })
+  t.strictSame(model.operations, [
+    conv('stem', 'image', 9, { kernel: 3, padding: 1 }),
+    { op: 'sign', name: 's0.0', input: 'stem' },
+    conv('x0.0', 's0.0', 9, { kernel: 3, padding: 1, add: 'stem' }),
+    { op: 'sign', name: 's0.1', input: 'x0.0' },
+    conv('x0.1', 's0.1', 9, { kernel: 3, padding: 1, add: 'x0.0', weights: 'binary' }),
+    { op: 'average_pool', name: 'd1.0', input: 'x0.1', size: 2 },
+    { op: 'sign', name: 'e1.0', input: 'd1.0' },
+    conv('r1.0', 'e1.0', 18, { weights: 'binary' }),
+    { op: 'sign', name: 's1.0', input: 'x0.1' },
+    conv('x1.0', 's1.0', 18, { kernel: 3, stride: 2, padding: 1, add: 'r1.0' }),
+    { op: 'sign', name: 's1.1', input: 'x1.0' },
+    conv('x1.1', 's1.1', 18, { kernel: 3, padding: 1, add: 'x1.0' }),
+    { op: 'average_pool', name: 'means', input: 'x1.1', size: 2 },
+    linear({ name: 'logits', input: 'means', out: 4, output: 'floats' }),
+  ])
+  t.strictSame(model.tensors.get('s0.0.threshold')!.shape, [2, 9])
+  t.strictSame(model.tensors.get('s0.1.threshold')!.shape, [1, 9])
+})
+
 /** What the digest does not depend on: order and spaces of the header are the writer's. */
 function withoutDigest({ digest: _, tensors, ...rest }: Model): unknown {
   return { ...rest, tensors: [...tensors].sort(([a], [b]) => (a < b ? -1 : 1)) }
 }
 
 t.test('a model written and read again is the same', async t => {
-  for (const bytes of [tiny, full]) {
+  for (const bytes of [tiny, residual, full]) {
     const model = parseModel(bytes)
     const again = reparse(model)
     t.strictSame(withoutDigest(again), withoutDigest(model))

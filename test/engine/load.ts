@@ -5,9 +5,18 @@ import { Network } from '../../src/engine/network.ts'
 import { fillArena, type Plan, type PlanOptions, planModel } from '../../src/engine/plan.ts'
 import { stepInterpreter, type TestedBackend } from './backends.ts'
 
-/** The model of the fixture that the Python side wrote. */
+/** A chain of bits that the Python side wrote. */
 export function tinyBytes(): Uint8Array {
-  return new Uint8Array(readFileSync(new URL('../fixtures/tiny.safetensors', import.meta.url)))
+  return fixture('tiny')
+}
+
+/** A residual network from there: signs, means and sums of floats, and additions to them. */
+export function residualBytes(): Uint8Array {
+  return fixture('residual')
+}
+
+function fixture(name: string): Uint8Array {
+  return new Uint8Array(readFileSync(new URL(`../fixtures/${name}.safetensors`, import.meta.url)))
 }
 
 /** The content as a file and back: as serving would meet it. */

@@ -8,9 +8,10 @@ import { randomModel, tiledModel, wideModel } from '../random-graph.ts'
 import { conv2d, fillSketch, linear, type ModelSketch, Random } from '../random-model.ts'
 import { checkVectors, encode, forward, logitsOf } from '../reference.ts'
 import { testedBackends } from './backends.ts'
-import { load, reparse, tinyBytes } from './load.ts'
+import { load, reparse, residualBytes, tinyBytes } from './load.ts'
 
 const tiny = parseModel(tinyBytes())
+const residual = parseModel(residualBytes())
 
 /** As an array, since tap compares typed arrays element by element, slowly. */
 function hex(bytes: Uint8Array | Float32Array): string {
@@ -26,19 +27,26 @@ function referenceTrace(model: Model, pixels: Uint8Array, rows: number, member: 
   return model.operations.map(({ name }) => hex(Buffer.concat(values.map(value => encode(value.get(name)!)))))
 }
 
-t.test("the reference reproduces NumPy's check vectors", async t => {
-  const check = checkVectors(tiny, tiny.check.image)
-  t.equal(hex(check.digest), hex(tiny.check.digest))
-  t.equal(hex(check.logits), hex(tiny.check.logits))
-})
+for (const model of [tiny, residual]) {
+  t.test(`the reference reproduces NumPy's check vectors of ${model.name}`, async t => {
+    const check = checkVectors(model, model.check.image)
+    t.equal(hex(check.digest), hex(model.check.digest))
+    t.equal(hex(check.logits), hex(model.check.logits))
+  })
+}
 
 for (const backend of testedBackends) {
-  t.test(`${backend.name} reproduces NumPy's check vectors in batches of any size`, async t => {
-    for (const maxRows of [undefined, 1, 2, 3, 4, 5, 8, 11]) {
-      const { network } = load(tiny, { slots: 1, maxRows }, backend)
-      t.doesNotThrow(() => verifyNetwork(network.slot(0), tiny.check))
-    }
-  })
+  for (const model of [tiny, residual]) {
+    t.test(
+      `${backend.name} reproduces NumPy's check vectors of ${model.name} in batches of any size`,
+      async t => {
+        for (const maxRows of [undefined, 1, 2, 3, 4, 5, 8, 11]) {
+          const { network } = load(model, { slots: 1, maxRows }, backend)
+          t.doesNotThrow(() => verifyNetwork(network.slot(0), model.check))
+        }
+      },
+    )
+  }
 
   t.test(`${backend.name} gives a row the same logits whatever its neighbours, place and slot`, async t => {
     const { network, plan } = load(tiny, { slots: 3, maxRows: 17 }, backend)
