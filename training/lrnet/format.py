@@ -22,6 +22,7 @@ from lrnet import strict_json
 from lrnet.container import METADATA, read_container
 from lrnet.discrete import AveragePool, DiscreteNetwork, Input, Node, Operation, Sign
 from lrnet.graph import Shape, require_check_work, value_shapes
+from lrnet.magnitude import require_moderate_floats
 from lrnet.tensors import from_tensors, parts, to_tensors
 
 FORMAT = "xnord/1"
@@ -222,9 +223,11 @@ def _model(described: Mapping[str, Any], tensors: dict[str, NDArray[np.generic]]
         [f"{node.name}.{part}" for node in graph for part in parts(node)]
         + ["check.image", "check.digest", "check.logits"],
     )
+    parameters = from_tensors(graph, members, shapes, tensors)
+    require_moderate_floats(graph, shapes, parameters)
     return Model(
         name=name,
-        network=DiscreteNetwork(image, labels, graph, from_tensors(graph, members, shapes, tensors)),
+        network=DiscreteNetwork(image, labels, graph, parameters),
         default_members=_integer("defaultMembers", described["defaultMembers"], 1, members),
         calibration=_calibration(described["calibration"], members),
         baseline=_baseline(described["baseline"]),
