@@ -10,15 +10,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lrnet.discrete import Operation, Parameters
+from lrnet.forward import discrete_output, discrete_sums, to_input, weights_from_taps
 from lrnet.layers import EPSILON
-from lrnet.networks import (
-    StochasticNetwork,
-    discrete_output,
-    discrete_sums,
-    sources,
-    to_input,
-    weights_from_taps,
-)
+from lrnet.networks import StochasticNetwork, sources
 
 NEVER = 2**30
 """The threshold that no sum reaches; its negative is one that every sum reaches."""
@@ -27,7 +21,6 @@ SMALLEST_FLOAT = 2.0**-64
 
 CHUNK = 500
 """Images a step: bounds the memory for sums."""
-
 
 Chunks = Sequence[Tensor]
 """Values [n, channels, H, W] of some images at one place of a network, a few images a chunk."""

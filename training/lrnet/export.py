@@ -29,7 +29,8 @@ from lrnet.checkpoint import load_discrete, load_float, load_json, load_record, 
 from lrnet.discrete import DiscreteNetwork
 from lrnet.evaluate import Score, score, score_members
 from lrnet.format import NAME, Calibration, Check, Model, digest, read, write
-from lrnet.networks import FloatNetwork, discrete_forward
+from lrnet.forward import discrete_forward
+from lrnet.networks import FloatNetwork
 from lrnet.onnx import baseline_logits, to_image, to_onnx
 
 HELD_OUT_CHECKS, NOISE_CHECKS = 12, 2

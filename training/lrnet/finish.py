@@ -16,9 +16,10 @@ from lrnet import checkpoint, log
 from lrnet.calibrate import accuracy, fit_temperatures, mean_probabilities
 from lrnet.data import Split, read_test
 from lrnet.discrete import DiscreteNetwork
+from lrnet.forward import discrete_logits
 from lrnet.job import Job, hardware, versions
 from lrnet.members import Candidate, Chosen, choose, drawn, frozen, most_probable
-from lrnet.networks import FloatNetwork, StochasticNetwork, discrete_logits
+from lrnet.networks import FloatNetwork, StochasticNetwork
 from lrnet.stages import float_logits, settled
 from lrnet.versions import Evidence
 

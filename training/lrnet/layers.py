@@ -197,11 +197,6 @@ class FrozenLayer(nn.Module):
 
     @torch.no_grad()
     def forward(self, values: Tensor, generators: Generators | None = None) -> Tensor:
-        sums = convolve(self.operation, pad(self.operation, values), self.weights).round()
-        return threshold_bits(self.operation, sums, self.threshold)
-
-
-def threshold_bits(operation: Operation, sums: Tensor, threshold: Tensor) -> Tensor:
-    """±1 as sums [n, out, H, W] reach the threshold [out] or not, pooled where the operation says so."""
-    bits = torch.where(sums >= threshold.view(1, -1, 1, 1), 1.0, -1.0).to(sums.dtype)
-    return F.max_pool2d(bits, 2) if operation.pool == 2 else bits
+        sums = convolve(self.operation, pad(self.operation, values), self.weights).round().int()
+        bits = torch.where(sums >= self.threshold.view(1, -1, 1, 1), 1.0, -1.0).to(values.dtype)
+        return F.max_pool2d(bits, 2) if self.operation.pool == 2 else bits

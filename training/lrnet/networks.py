@@ -1,4 +1,4 @@
-"""One graph, three networks: with float weights, with random discrete weights, and discrete."""
+"""One graph, two networks that learn: with float weights, and with random discrete weights."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lrnet.discrete import DiscreteNetwork, Input, Operation, Parameters
+from lrnet.discrete import Input, Operation
 from lrnet.distributed import world
 from lrnet.distributions import WeightKind
 from lrnet.graph import MAX_FLOAT_SUM, Shape, taps, value_shapes
@@ -25,7 +25,6 @@ from lrnet.layers import (
     pad,
     padding_value,
     straight_through_sign,
-    threshold_bits,
     weight_shape,
 )
 from lrnet.noise import Generators
@@ -51,11 +50,6 @@ def sources(image: Input, graph: Sequence[Operation]) -> list[Shape]:
         if largest > MAX_FLOAT_SUM:
             raise ValueError(f"{operation.name}: its sums may leave ±2^24, where float32 is exact")
     return list(shapes.values())[:-1]
-
-
-def to_input(pixels: Tensor) -> Tensor:
-    """Bytes p, uint8 [n, H, W, C], as x = p - 128, float32 [n, C, H, W]."""
-    return pixels.permute(0, 3, 1, 2).float() - 128.0
 
 
 class BatchNorm(nn.BatchNorm2d):
@@ -187,54 +181,3 @@ class StochasticNetwork(nn.Module):
         for layer in self.free:
             layer.draw = torch.compile(layer.draw, dynamic=False)
             layer.weights.moments = torch.compile(layer.weights.moments, dynamic=False)
-
-
-@torch.no_grad()
-def discrete_forward(network: DiscreteNetwork, member: int, images: Tensor) -> dict[str, Tensor]:
-    """Every operation's output for images uint8 [n, H, W, C], by name and in order.
-
-    Bits are bool [n, H, W, out], floats float32 [n, H, W, out]; the logits come last.
-    """
-    shapes = sources(network.input, network.graph)
-    outputs: dict[str, Tensor] = {}
-    values = to_input(images)
-    for operation, source in zip(network.graph, shapes, strict=True):
-        parameters = network.members[member][operation.name]
-        weights = weights_from_taps(operation, source, parameters, images.device)
-        values = discrete_output(operation, parameters, discrete_sums(operation, values, weights))
-        rows = values.permute(0, 2, 3, 1)
-        outputs[operation.name] = rows > 0 if operation.output == "bits" else rows
-    return outputs
-
-
-def discrete_logits(network: DiscreteNetwork, member: int, images: Tensor, chunk: int = 500) -> Tensor:
-    """Logits float32 [n, classes] of images uint8 [n, H, W, C]."""
-    return torch.cat(
-        [discrete_forward(network, member, rows)["logits"].flatten(1) for rows in images.split(chunk)]
-    )
-
-
-def discrete_sums(operation: Operation, values: Tensor, weights: Tensor) -> Tensor:
-    """Integer sums, as float32 [n, out, H, W], which is exact, since |sum| <= 2²⁴."""
-    with torch.autocast(values.device.type, enabled=False):
-        return convolve(operation, pad(operation, values), weights).round()
-
-
-def discrete_output(operation: Operation, parameters: Parameters, sums: Tensor) -> Tensor:
-    """±1 by threshold and pooled, or floats by scale and bias with two roundings; [n, out, H, W]."""
-
-    def columns(values: object) -> Tensor:
-        return torch.as_tensor(values, device=sums.device).view(1, -1, 1, 1)
-
-    if operation.output == "floats":
-        return sums * columns(parameters.scale) + columns(parameters.bias)
-    return threshold_bits(operation, sums, columns(parameters.threshold))
-
-
-def weights_from_taps(
-    operation: Operation, source: Shape, parameters: Parameters, device: torch.device
-) -> Tensor:
-    """Weights [out, taps], taps in the order (y, x, channel), as float32 [out, in, height, width]."""
-    out, channels, height, width = weight_shape(operation, source)
-    taps = torch.as_tensor(parameters.weights, device=device)
-    return taps.view(out, height, width, channels).permute(0, 3, 1, 2).float()

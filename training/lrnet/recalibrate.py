@@ -10,7 +10,7 @@ import torch
 from lrnet import checkpoint, log
 from lrnet import data as datasets
 from lrnet.calibrate import fit_temperatures
-from lrnet.networks import discrete_logits
+from lrnet.forward import discrete_logits
 
 
 def recalibrate(folder: Path, *, data: Path | None, command: str, extra_log: Path | None = None) -> None:

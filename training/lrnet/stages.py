@@ -11,10 +11,11 @@ from torch import Tensor, nn
 
 from lrnet import distributed
 from lrnet.calibrate import accuracy, mean_probabilities
+from lrnet.forward import to_input
 from lrnet.job import Job
 from lrnet.layers import FrozenLayer, StochasticLayer
 from lrnet.members import most_probable
-from lrnet.networks import FloatNetwork, StochasticNetwork, straight_through_weights, to_input
+from lrnet.networks import FloatNetwork, StochasticNetwork, straight_through_weights
 from lrnet.run import FloatStage, Run
 from lrnet.versions import Evidence, best_version, versions
 

@@ -20,15 +20,9 @@ from lrnet.discretize import (
     through,
     to_taps,
 )
+from lrnet.forward import discrete_forward, discrete_sums, to_input, weights_from_taps
 from lrnet.layers import EPSILON
-from lrnet.networks import (
-    FloatNetwork,
-    StochasticNetwork,
-    discrete_forward,
-    discrete_sums,
-    to_input,
-    weights_from_taps,
-)
+from lrnet.networks import FloatNetwork, StochasticNetwork
 
 IMAGE = Input(height=9, width=8, channels=1)
 GRAPH = (

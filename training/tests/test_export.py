@@ -19,7 +19,7 @@ from lrnet.discrete import DiscreteNetwork
 from lrnet.evaluate import read_model
 from lrnet.export import ExportError, Trained, check_images, export, prove, write_version
 from lrnet.format import digest
-from lrnet.networks import discrete_forward
+from lrnet.forward import discrete_forward
 from lrnet.onnx import baseline_logits, to_image
 
 FILES = ["README.md", "baseline.onnx", "model.safetensors"]

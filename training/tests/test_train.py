@@ -24,8 +24,8 @@ from lrnet.checkpoint import (
     log_entry,
 )
 from lrnet.data import read_test
+from lrnet.forward import discrete_logits, to_input
 from lrnet.job import Settings
-from lrnet.networks import discrete_logits, to_input
 from lrnet.run import read_run
 from lrnet.train import one_cycle, train
 
