@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from lrnet.discrete import Operation
+from lrnet.discrete import AveragePool, Node, Operation
 from lrnet.format import Model
 from lrnet.graph import Shape, taps, value_shapes
 
@@ -33,7 +33,7 @@ def _summary(model: Model, version: str) -> str:
     image = model.network.input
     members = len(model.network.members)
     colour = "grey" if image.channels == 1 else "RGB"
-    weights = " and ".join(sorted({operation.weights for operation in model.network.graph}))
+    weights = " and ".join(sorted({operation.weights for operation in _weighted(model)}))
     test = model.provenance["figures"]["test"]
     first, all_members = test["members"][0]["accuracy"], test["members"][-1]["accuracy"]
     return "\n".join(
@@ -151,7 +151,7 @@ def _fitted_again(commands: Sequence[str]) -> str:
 
 def _sizes(model: Model, file_bytes: int, baseline_bytes: int) -> str:
     shapes = value_shapes(model.network.input, model.network.graph)
-    bits = sum(_weight_bits(operation, shapes[operation.input]) for operation in model.network.graph)
+    bits = sum(_weight_bits(operation, shapes[operation.input]) for operation in _weighted(model))
     members = len(model.network.members)
     rows = [
         ("weights of one member", f"{bits:,} bits", f"{baseline_bytes / (bits / 8):.1f}"),
@@ -171,6 +171,10 @@ def _sizes(model: Model, file_bytes: int, baseline_bytes: int) -> str:
     )
 
 
+def _weighted(model: Model) -> list[Operation]:
+    return [node for node in model.network.graph if isinstance(node, Operation)]
+
+
 def _weight_bits(operation: Operation, source: Shape) -> int:
     """Bits that hold the weights: one each, or two where they are ternary."""
     return operation.out * taps(operation, source) * (2 if operation.weights == "ternary" else 1)
@@ -179,18 +183,33 @@ def _weight_bits(operation: Operation, source: Shape) -> int:
 def _network(model: Model) -> str:
     shapes = value_shapes(model.network.input, model.network.graph)
     rows = []
-    for operation in model.network.graph:
-        size = "x".join(str(axis) for axis in shapes[operation.name])
-        window = f"{operation.kernel}x{operation.kernel}" if operation.op == "conv2d" else ""
-        for word in ("stride", "padding", "pool"):
-            if (value := getattr(operation, word)) > (word != "padding"):
-                window += f", {word} {value}"
-        count = operation.out * taps(operation, shapes[operation.input])
-        rows.append(
-            (operation.name, operation.op, window, size, f"{count:,} {operation.weights}", operation.output)
-        )
+    for before, node in zip(shapes, model.network.graph, strict=False):
+        size = "x".join(str(axis) for axis in shapes[node.name])
+        weights = ""
+        if isinstance(node, Operation):
+            weights = f"{node.out * taps(node, shapes[node.input]):,} {node.weights}"
+        rows.append((node.name, node.op, _window(node, before), size, weights, node.output))
     header = ("operation", "", "window", "output", "weights", "")
     return "\n".join(("## Network", "", *_table(header, rows)))
+
+
+def _window(node: Node, before: str) -> str:
+    """What the node sees, and of which value where that is not the one before it."""
+    parts = []
+    if isinstance(node, AveragePool):
+        parts.append(f"{node.size}x{node.size}")
+    elif isinstance(node, Operation) and node.op == "conv2d":
+        parts.append(f"{node.kernel}x{node.kernel}")
+        parts += [
+            f"{word} {getattr(node, word)}"
+            for word, default in (("stride", 1), ("padding", 0), ("pool", 1))
+            if getattr(node, word) != default
+        ]
+    if node.input != before:
+        parts.append(f"of {node.input}")
+    if isinstance(node, Operation) and node.add is not None:
+        parts.append(f"plus {node.add}")
+    return ", ".join(parts)
 
 
 def _training(model: Model, version: str) -> str:

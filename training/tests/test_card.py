@@ -6,7 +6,7 @@ import dataclasses
 from typing import Any
 
 import pytest
-from make_fixture import tiny
+from make_fixture import residual, tiny
 
 from lrnet.card import card
 from lrnet.format import Calibration, Model
@@ -93,6 +93,23 @@ def test_every_operation_stands_with_its_window_and_shape(model: Model) -> None:
     assert "| conv1 | conv2d | 3x3, padding 1, pool 2 | 6x5x70 | 1,890 binary | bits |" in text
     assert "| conv2 | conv2d | 3x3, stride 2, padding 1 | 3x3x33 | 20,790 ternary | bits |" in text
     assert "| logits | linear |  | 1x1x5 | 325 binary | floats |" in text
+
+
+def test_operations_without_weights_and_what_is_added_stand_there(model: Model) -> None:
+    made = {**model.provenance, "figures": two_members(model.provenance["figures"])}
+    text = lines(dataclasses.replace(residual(), provenance=made))
+    assert "| s0.0 | sign |  | 8x8x9 |  | bits |" in text
+    assert "| x0.0 | conv2d | 3x3, padding 1, plus stem | 8x8x9 | 729 ternary | floats |" in text
+    assert "| d1.0 | average_pool | 2x2 | 4x4x9 |  | floats |" in text
+    assert "| s1.0 | sign | of x0.1 | 8x8x9 |  | bits |" in text
+    assert "| x1.0 | conv2d | 3x3, stride 2, padding 1, plus r1.0 | 4x4x18 | 1,458 ternary | floats |" in text
+    # 9*27*2 + 9*81*2 + 9*81 + 18*9 + 18*81*2 + 18*162*2 + 4*72 bits
+    assert "| weights of one member | 11,871 bits | 168.5 |" in text
+    assert any("with binary and ternary weights and one-bit activations" in line for line in text)
+
+
+def two_members(figures: dict[str, Any]) -> dict[str, Any]:
+    return {split: {**of_split, "members": of_split["members"][:2]} for split, of_split in figures.items()}
 
 
 def test_what_made_the_model_stands_there(model: Model) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from hypothesis import given, settings, strategies
+from make_fixture import residual
 from networks import networks, random_pixels
 
 from lrnet import reference
@@ -273,6 +274,12 @@ def test_chunks_do_not_change_the_logits() -> None:
     whole = reference.logits(network, pixels)
     assert (reference.logits(network, pixels, chunk=2) == whole).all()
     assert (reference.logits(network, pixels[3:4])[0, 0] == whole[0, 3]).all()
+
+
+def test_the_logits_of_members_are_those_of_their_check_vectors() -> None:
+    model = residual()
+    assert (reference.logits(model.network, model.check.image, chunk=3) == model.check.logits).all()
+    assert (reference.logits(model.network, model.check.image, members=1) == model.check.logits[:1]).all()
 
 
 def test_bits_are_packed_in_little_endian_words_with_channel_0_in_bit_0() -> None:
