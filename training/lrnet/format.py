@@ -3,6 +3,9 @@
 `write` makes the bytes of a model and `read` gives the model back, checked; what one accepts the other does.
 The digest is the SHA-256 of the whole file in which its own 64 characters are zeros. It catches every flipped
 bit and names the model.
+
+A server takes what `read` takes, and weights of `shift`, which nothing here makes. One limit is its own: the memory of
+a loaded model, which depends on how many threads it serves with.
 """
 
 from __future__ import annotations
