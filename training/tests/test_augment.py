@@ -58,3 +58,45 @@ def test_a_seed_gives_the_same_images() -> None:
         torch.manual_seed(3)
         results.append(augment(images, ranges))
     assert torch.equal(*results)
+
+
+def numbered(n: int = 400, size: int = 8) -> torch.Tensor:
+    """Images of two channels whose pixels are all different, none of them 0."""
+    pixels = torch.arange(1.0, 1 + 2 * size * size).view(1, 2, size, size)
+    return pixels.expand(n, -1, -1, -1).contiguous()
+
+
+def test_a_crop_moves_whole_pixels_as_far_as_it_may_and_lets_black_in() -> None:
+    torch.manual_seed(0)
+    images = numbered()
+    cropped = augment(images, Augmentation(crop=2))
+    padded = torch.nn.functional.pad(images[0], [2] * 4)
+    places = {(y, x): padded[:, y : y + 8, x : x + 8] for y in range(5) for x in range(5)}
+    seen = {place for image in cropped for place, expected in places.items() if torch.equal(image, expected)}
+    assert all(any(torch.equal(image, each) for each in places.values()) for image in cropped)
+    assert seen == set(places)
+
+
+def test_a_flip_changes_left_and_right_of_as_many_images_as_it_should() -> None:
+    torch.manual_seed(0)
+    images = numbered()
+    flipped = augment(images, Augmentation(flip=0.25))
+    changed = [not torch.equal(image, images[0]) for image in flipped]
+    assert all(
+        torch.equal(image, images[0].flip(2))
+        for image, is_changed in zip(flipped, changed, strict=True)
+        if is_changed
+    )
+    assert 0.15 < sum(changed) / len(changed) < 0.35
+
+
+def test_a_cutout_makes_one_square_black_that_may_stand_out_of_the_image() -> None:
+    torch.manual_seed(0)
+    cut = augment(numbered(), Augmentation(cutout=4)) == 0
+    assert torch.equal(cut[:, 0], cut[:, 1])
+    sides = torch.stack([cut[:, 0].any(2).sum(1), cut[:, 0].any(1).sum(1)])
+    assert torch.equal(cut[:, 0].sum((1, 2)), sides.prod(0))
+    assert int(sides.max()) == 4
+    # The middle lies in the image, so that half of the square does at least.
+    assert int(sides.min()) == 2
+    assert cut[:, 0].any(0).all()
