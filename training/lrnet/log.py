@@ -6,6 +6,12 @@ import json
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
+
+from lrnet import strict_json
+
+MAX_BYTES = 2**26
+"""Of a log that is read: some 400,000 epochs."""
 
 
 def append(path: Path, record: Mapping[str, object]) -> None:
@@ -23,7 +29,26 @@ def append_all(paths: Iterable[Path], record: Mapping[str, object]) -> None:
         append(path, record)
 
 
+def read(path: Path) -> list[dict[str, Any]]:
+    """A log's lines in their order, each with its `event`. Raises OSError; ValueError, naming the line."""
+    with path.open("rb") as file:
+        content = file.read(MAX_BYTES + 1)
+    if len(content) > MAX_BYTES:
+        raise ValueError(f"{path}: it has over {MAX_BYTES} bytes")
+    events = []
+    for number, line in enumerate(content.split(b"\n"), start=1):
+        if not line.strip():
+            continue
+        try:
+            event = strict_json.parse(line.decode(), "it")
+        except ValueError as error:
+            raise ValueError(f"{path}, line {number}: {error}") from error
+        if not (isinstance(event, dict) and isinstance(event.get("event"), str)):
+            raise ValueError(f"{path}, line {number}: it is not an object with an event")
+        events.append(event)
+    return events
+
+
 def exports(path: Path, model_digest: str) -> bool:
-    """Whether a log says that the model of this digest was exported."""
-    events = map(json.loads, path.read_text(encoding="utf-8").splitlines())
-    return any(event["event"] == "export" and event.get("digest") == model_digest for event in events)
+    """Whether a log says that the model of this digest was exported. Raises as `read`."""
+    return any(event["event"] == "export" and event.get("digest") == model_digest for event in read(path))
