@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -40,18 +41,47 @@ def score(probabilities: NDArray[np.float64], labels: NDArray[np.int64]) -> Scor
     return Score(
         accuracy(probabilities, labels),
         log_loss(probabilities, labels),
-        calibration_error(probabilities, labels),
+        calibration_bins(probabilities, labels).error,
     )
 
 
-def calibration_error(probabilities: NDArray[np.float64], labels: NDArray[np.int64]) -> float:
-    """Expected calibration error: Σ over bins of confidence, (rows in it / n) · |accuracy - mean confidence|."""
+@dataclass(frozen=True)
+class Bins:
+    """Rows by their confidence, bin i being (i / BINS, (i + 1) / BINS]. Each array has BINS entries.
+
+    count, right: int64, the rows in a bin and those among them that are right; confidence: float64, their sum.
+    """
+
+    count: NDArray[np.int64]
+    right: NDArray[np.int64]
+    confidence: NDArray[np.float64]
+
+    @property
+    def error(self) -> float:
+        """Expected calibration error: Σ over bins, (rows in it / n) · |accuracy - mean confidence|."""
+        return float(np.abs(self.right - self.confidence).sum() / self.count.sum())
+
+
+def calibration_bins(probabilities: NDArray[np.float64], labels: NDArray[np.int64]) -> Bins:
+    """The bins of probabilities [n, classes] for labels [n]."""
     confidence = probabilities.max(axis=1)
     right = probabilities.argmax(axis=1) == labels
-    # Bin i is (i / BINS, (i + 1) / BINS].
     bins = np.clip(np.ceil(confidence * BINS) - 1, 0, BINS - 1).astype(np.int64)
-    gaps = np.bincount(bins, weights=right - confidence, minlength=BINS)
-    return float(np.abs(gaps).sum() / len(labels))
+    return Bins(
+        count=np.bincount(bins, minlength=BINS),
+        right=np.bincount(bins[right], minlength=BINS),
+        confidence=np.bincount(bins, weights=confidence, minlength=BINS),
+    )
+
+
+def binomial_error(share: float, n: int) -> float:
+    """The standard error of a share, 0 … 1, of n rows."""
+    return math.sqrt(share * (1 - share) / n)
+
+
+def confusion(answers: NDArray[np.int64], labels: NDArray[np.int64], classes: int) -> NDArray[np.int64]:
+    """How many rows of each label, one a row of the matrix, got each answer: int64 [classes, classes]."""
+    return np.bincount(labels * classes + answers, minlength=classes**2).reshape(classes, classes)
 
 
 def score_members(
@@ -79,6 +109,18 @@ def read_split(provenance: Mapping[str, Any], split: SplitName, directory: Path 
     if images.digest() != held_out_digest:
         raise ValueError(f"{name}: these are not the images that the model held out")
     return images
+
+
+def read_rows(model: Model, split: SplitName, directory: Path | None) -> datasets.Split:
+    """The images of `read_split`, which are also such as the model takes, with labels that it knows. Raises the same."""
+    rows = read_split(model.provenance, split, directory)
+    image, classes = model.network.input, len(model.network.labels)
+    wanted, found = (image.height, image.width, image.channels), rows.images.shape[1:]
+    if found != wanted:
+        raise ValueError(f"{model.provenance['data']}: its images are {found}, and the model takes {wanted}")
+    if rows.labels.max() >= classes:
+        raise ValueError(f"{model.provenance['data']}: it has labels beyond the model's {classes} classes")
+    return rows
 
 
 def read_model(directory: Path) -> tuple[Model, bytes | None]:
@@ -115,19 +157,12 @@ def evaluate(
         raise ValueError(f"members is 1 to {most}, not {members}")
     named = digest((directory / "model.safetensors").read_bytes())
     destinations = reading_logs(named, log) if split == "test" else []
-    images = read_split(model.provenance, split, data)
+    images = read_rows(model, split, data)
     logits = reference.logits(model.network, images.images, members)
     scores = score_members(logits, model.calibration.temperature, images.labels)
-    record: dict[str, Any] = {
-        "event": "evaluate",
-        "model": f"{model.name}/{directory.resolve().name}",
-        "digest": named,
-        "split": split,
-        "n": len(images),
-        "accuracy": [entry.accuracy for entry in scores],
-        "log_loss": [entry.log_loss for entry in scores],
-        "calibration_error": [entry.calibration_error for entry in scores],
-    }
+    record = reading(
+        "evaluate", f"{model.name}/{directory.resolve().name}", named, split, len(images), scores
+    )
     print(f"{record['model']}, {split} images, n = {len(images)}")
     for count, entry in enumerate(scores, start=1):
         print(_line(f"{count} member{'s' if count > 1 else ''}", entry))
@@ -142,6 +177,22 @@ def evaluate(
         answers = mean_probabilities(logits[:count], model.calibration.temperature[count - 1])
         lines = (f"{model.network.labels[index]}\n" for index in answers.argmax(axis=1))
         labels_out.write_text("".join(lines), encoding="utf-8")
+
+
+def reading(
+    event: str, version: str, model_digest: str, split: SplitName, n: int, scores: Sequence[Score]
+) -> dict[str, Any]:
+    """What a log's line says of a reading: who was measured, on what, and what it gave for 1 … members."""
+    return {
+        "event": event,
+        "model": version,
+        "digest": model_digest,
+        "split": split,
+        "n": n,
+        "accuracy": [entry.accuracy for entry in scores],
+        "log_loss": [entry.log_loss for entry in scores],
+        "calibration_error": [entry.calibration_error for entry in scores],
+    }
 
 
 def reading_logs(model_digest: str, extra: Path | None) -> list[Path]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 import shutil
@@ -15,9 +16,11 @@ from lrnet import reference
 from lrnet.data import read_test, read_training
 from lrnet.evaluate import (
     Score,
-    calibration_error,
+    calibration_bins,
+    confusion,
     evaluate,
     read_model,
+    read_rows,
     read_split,
     score,
     score_members,
@@ -28,7 +31,7 @@ LABELS = np.array([0, 1, 1, 1])
 
 
 def test_accuracy_log_loss_and_calibration_error_of_four_rows() -> None:
-    # Confidences 0.9, 0.62 and 0.65 (bin 10, of 0.6 … 0.667), 0.8; the second row is wrong.
+    # Confidences 0.9, 0.62 and 0.65 (the tenth bin, of 0.6 … 0.667), 0.8; the second row is wrong.
     error = (abs(1 - 0.9) + abs((0 - 0.62) + (1 - 0.65)) + abs(1 - 0.8)) / 4
     loss = -(math.log(0.9) + math.log(0.38) + math.log(0.8) + math.log(0.65)) / 4
     assert score(PROBABILITIES, LABELS) == pytest.approx(Score(0.75, loss, error))
@@ -37,13 +40,26 @@ def test_accuracy_log_loss_and_calibration_error_of_four_rows() -> None:
 def test_a_confidence_on_an_edge_belongs_to_the_bin_below() -> None:
     # 0.8 = 12 / 15 shares a bin with 0.75, and the two errors cancel: 0.8 - 1 and 0.75 - 0 … 0.55 in sum.
     probabilities = np.array([[0.8, 0.2], [0.75, 0.25]])
-    assert calibration_error(probabilities, np.array([0, 1])) == pytest.approx(0.55 / 2)
+    assert calibration_bins(probabilities, np.array([0, 1])).error == pytest.approx(0.55 / 2)
 
 
 def test_certainty_that_is_right_has_no_error_and_certainty_that_is_wrong_has_all() -> None:
     certain = np.array([[1.0, 0.0]])
-    assert calibration_error(certain, np.array([0])) == 0
-    assert calibration_error(certain, np.array([1])) == 1
+    assert calibration_bins(certain, np.array([0])).error == 0
+    assert calibration_bins(certain, np.array([1])).error == 1
+
+
+def test_bins_hold_rows_right_ones_and_confidence_and_an_empty_one_holds_zeros() -> None:
+    bins = calibration_bins(PROBABILITIES, LABELS)
+    # Confidences 0.9 (bin 13), 0.62 and 0.65 (bin 9, of 0.6 … 0.667), 0.8 (bin 11, whose edge it is).
+    assert bins.count.tolist() == [0] * 9 + [2, 0, 1, 0, 1, 0]
+    assert bins.right.tolist() == [0] * 9 + [1, 0, 1, 0, 1, 0]
+    assert bins.confidence == pytest.approx([0] * 9 + [1.27, 0, 0.8, 0, 0.9, 0])
+
+
+def test_a_confusion_is_in_the_row_of_its_label_and_the_column_of_its_answer() -> None:
+    answers, labels = np.array([2, 2, 0, 1]), np.array([1, 1, 0, 1])
+    assert confusion(answers, labels, 3).tolist() == [[1, 0, 0], [0, 1, 2], [0, 0, 0]]
 
 
 def test_k_members_answer_by_the_mean_of_their_probabilities_at_the_temperature_of_k() -> None:
@@ -126,3 +142,17 @@ def test_held_out_images_other_than_the_models_are_refused(exported: Path) -> No
     assert (read_split(made, "held-out", None).images == held_out.images).all()
     with pytest.raises(ValueError, match="not the images"):
         read_split({**made, "heldOut": {**made["heldOut"], "n": 237}}, "held-out", None)
+
+
+def test_test_images_that_the_model_does_not_take_are_refused_by_name(exported: Path) -> None:
+    model = read_model(exported)[0]
+    network = model.network
+    wide = dataclasses.replace(network, input=dataclasses.replace(network.input, width=9))
+    with pytest.raises(
+        ValueError, match=r"digits: its images are \(8, 8, 1\), and the model takes \(8, 9, 1\)"
+    ):
+        read_rows(dataclasses.replace(model, network=wide), "test", None)
+    few = dataclasses.replace(network, labels=network.labels[:9])
+    with pytest.raises(ValueError, match="digits: it has labels beyond the model's 9 classes"):
+        read_rows(dataclasses.replace(model, network=few), "test", None)
+    assert len(read_rows(model, "test", None)) == 359
