@@ -107,6 +107,8 @@ def _beginning(job: Job, command: str, table: Mapping[str, Any]) -> dict[str, An
         "seed": job.run.seed,
         "command": command,
         "table": checkpoint.table_digest(table),
+        # What trainings share that are averaged over seeds.
+        "setting": checkpoint.table_digest({key: value for key, value in table.items() if key != "seed"}),
         "data": job.training.digest(),
         "hardware": hardware(job.device),
         "threads": torch.get_num_threads(),

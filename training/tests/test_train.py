@@ -126,6 +126,11 @@ def test_a_start_is_logged_with_all_that_the_result_depends_on(straight: Path, t
     assert start["versions"]["torch"] == importlib.metadata.version("torch")
     assert re.fullmatch("[0-9a-f]{64}", start["table"])
     assert start["table"] != other["table"]
+    # The seed is no part of what is averaged over seeds; all else is.
+    assert re.fullmatch("[0-9a-f]{64}", start["setting"])
+    assert start["setting"] == other["setting"]
+    longer = events(run_training(tmp_path / "longer", ("signs.epochs=1",)))[0]
+    assert start["setting"] != longer["setting"]
     assert start["data"] == other["data"] == load_record(straight)["data_digest"]
 
 
