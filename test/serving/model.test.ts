@@ -55,6 +55,18 @@ test('a model in the folder of another name is refused', async t => {
   await t.rejects(load(folder, 'other').loading, { code: 'MODEL_HEADER_INVALID', message: /tiny.*other/ })
 })
 
+test('a card and its plots beside the model change nothing and are not reported', async t => {
+  const folder = write(t.testdir({}), {
+    'tiny/1/model.safetensors': tinyFile,
+    'tiny/1/README.md': '![Training](training.svg)',
+    'tiny/1/training.svg': '<svg xmlns="http://www.w3.org/2000/svg"/>',
+  })
+  const { loading, lines } = load(folder)
+  const { served } = await loading
+  t.match(served, { name: 'tiny', version: 1, bytes: { model: tinyFile.length } })
+  t.same(lines, [])
+})
+
 test('a folder without a model file is unreadable', async t => {
   const folder = write(t.testdir({}), { 'tiny/1/README.md': '' })
   await t.rejects(load(folder).loading, { code: 'MODEL_UNREADABLE' })

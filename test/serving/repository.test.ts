@@ -124,3 +124,16 @@ test('a signature changes with the content, the time and the presence of either 
   t.equal(new Set(signatures).size, 5)
   t.equal(signatures[3], signatures[5])
 })
+
+test('a card and its plots are neither reported nor part of a signature, whole or half written', async t => {
+  const folder = t.testdir({ a: { 1: { 'model.safetensors': 'one' } } })
+  const { log, lines } = recordingLog()
+  const version = { name: 'a', version: 1, path: join(folder, 'a/1') }
+  const before = await signatureOf(version)
+  for (const name of ['README.md', 'training.svg', 'confusion.svg.partial']) {
+    writeFileSync(join(version.path, name), '')
+  }
+  t.same(await findVersions(folder, log), [version])
+  t.same(lines, [])
+  t.equal(await signatureOf(version), before)
+})

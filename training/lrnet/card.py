@@ -2,28 +2,46 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from lrnet.discrete import AveragePool, Node, Operation
+from lrnet.evaluate import BINS, binomial_error
+from lrnet.findings import (
+    Findings,
+    tell_calibration,
+    tell_confusions,
+    tell_members,
+    tell_training,
+)
 from lrnet.format import Model
 from lrnet.graph import Shape, taps, value_shapes
+from lrnet.markdown import count, escaped, table
+
+MOST_NAMED_CLASSES = 24
 
 
-def card(model: Model, version: str, file_bytes: int, baseline_bytes: int, proved_rows: int) -> str:
+def card(
+    model: Model,
+    version: str,
+    file_bytes: int,
+    baseline_bytes: int,
+    proved_rows: int,
+    findings: Findings | None = None,
+) -> str:
     """The text of README.md for a model whose provenance is `lrnet.export`'s.
 
     file_bytes and baseline_bytes: the sizes of the two files; proved_rows: images on which PyTorch, the reference
-    and the file were compared.
+    and the file were compared; findings: where they are given, the plots of `lrnet.report` are beside the card.
     """
     sections = (
         _summary(model, version),
-        _accuracy(model),
-        _calibration(model),
+        _accuracy(model, findings),
+        _calibration(model, findings),
+        *((tell_confusions(findings, model.network.labels, model.default_members),) if findings else ()),
         _sizes(model, file_bytes, baseline_bytes),
         _network(model),
-        _training(model, version),
+        _training(model, version, findings),
         _check(model, proved_rows),
     )
     return "\n\n".join(sections) + "\n"
@@ -40,9 +58,9 @@ def _summary(model: Model, version: str) -> str:
         (
             f"# {model.name}, version {version}",
             "",
-            f"Tells {len(model.network.labels)} classes ({', '.join(model.network.labels)}) apart in {colour} images of"
+            f"Tells {len(model.network.labels)} classes ({_named(model.network.labels)}) apart in {colour} images of"
             f" {image.width} x {image.height} pixels, with {weights} weights and one-bit activations. It ships"
-            f" {_count(members, 'member')}, discrete networks drawn from one learned distribution: on"
+            f" {count(members, 'member')}, discrete networks drawn from one learned distribution: on"
             f" {test['n']:,} test images member 0 alone is right in {first:.2%}, the mean of"
             f" {members} in {all_members:.2%}, the float32 baseline in {test['baseline']['accuracy']:.2%}.",
             "",
@@ -51,12 +69,18 @@ def _summary(model: Model, version: str) -> str:
     )
 
 
-def _accuracy(model: Model) -> str:
+def _named(labels: Sequence[str]) -> str:
+    if len(labels) <= MOST_NAMED_CLASSES:
+        return ", ".join(map(escaped, labels))
+    return f"{', '.join(map(escaped, labels[:MOST_NAMED_CLASSES]))}, …"
+
+
+def _accuracy(model: Model, findings: Findings | None) -> str:
     figures = model.provenance["figures"]
     test, held_out = figures["test"], figures["heldOut"]
     rows = [
         (
-            _count(k, "member"),
+            count(k, "member"),
             *(f"{value['accuracy']:.2%}" for value in pair),
             *(f"{value['logLoss']:.4f}" for value in pair),
         )
@@ -79,10 +103,11 @@ def _accuracy(model: Model) -> str:
             f"n = {test['n']:,} test images, and {held_out['n']:,} that were held out from the training images and"
             " decided everything, so that their figures are a little too good. k members: the mean of the first k"
             " members' probabilities, by the integer reference. The baseline: by onnxruntime, without a temperature."
-            f" Log-loss in nats. The standard error of {best:.2%} with n = {test['n']:,} is {_standard_error(best, test['n']):.2%}.",
+            f" Log-loss in nats. The standard error of {best:.2%} with n = {test['n']:,} is {binomial_error(best, test['n']):.2%}.",
             "",
-            *_table(header, rows),
+            *table(header, rows),
             "",
+            *(tell_members(test) if findings else ()),
             _default(model, held_out["members"]),
         )
     )
@@ -91,7 +116,7 @@ def _accuracy(model: Model) -> str:
 def _default(model: Model, held_out: Sequence[Mapping[str, Any]]) -> str:
     """Why so many members answer when a request asks for no number."""
     chosen, members = model.default_members, len(held_out)
-    answer = f"{_count(chosen, 'member')} answer{'s' if chosen == 1 else ''} unless a request asks for another number"
+    answer = f"{count(chosen, 'member')} answer{'s' if chosen == 1 else ''} unless a request asks for another number"
     if members == 1:
         return f"{answer}."
     several = chosen if chosen > 1 else members
@@ -109,12 +134,12 @@ def _default(model: Model, held_out: Sequence[Mapping[str, Any]]) -> str:
     )
 
 
-def _calibration(model: Model) -> str:
+def _calibration(model: Model, findings: Findings | None) -> str:
     calibration = model.calibration
     test = model.provenance["figures"]["test"]
     rows = [
         (
-            _count(k, "member"),
+            count(k, "member"),
             f"{temperature:.3f}",
             f"{entry['uncalibrated']['calibrationError']:.4f}",
             f"{entry['calibrationError']:.4f}",
@@ -132,10 +157,11 @@ def _calibration(model: Model) -> str:
             "",
             f"Logits are divided by a temperature, one for each number of members, fitted on the {calibration.n:,}"
             f" {calibration.split} images by least log-loss, its targets softened by one row in n + 2 (Platt, 1999)."
-            " The expected calibration error (15 bins of equal width) and the log-loss before and after are on the"
+            f" The expected calibration error ({BINS} bins of equal width) and the log-loss before and after are on the"
             f" {test['n']:,} test images.{_fitted_again(model.provenance['commands'])}",
             "",
-            *_table(header, rows),
+            *table(header, rows),
+            *(tell_calibration(findings, model.default_members) if findings else ()),
         )
     )
 
@@ -156,7 +182,7 @@ def _sizes(model: Model, file_bytes: int, baseline_bytes: int) -> str:
     rows = [
         ("weights of one member", f"{bits:,} bits", f"{baseline_bytes / (bits / 8):.1f}"),
         (
-            f"model.safetensors, {_count(members, 'member')}",
+            f"model.safetensors, {count(members, 'member')}",
             f"{file_bytes:,} bytes",
             f"{baseline_bytes / file_bytes:.1f}",
         ),
@@ -166,7 +192,7 @@ def _sizes(model: Model, file_bytes: int, baseline_bytes: int) -> str:
         (
             "## Size",
             "",
-            *_table(("", "size", "the baseline is so many times larger"), rows),
+            *table(("", "size", "the baseline is so many times larger"), rows),
         )
     )
 
@@ -190,7 +216,7 @@ def _network(model: Model) -> str:
             weights = f"{node.out * taps(node, shapes[node.input]):,} {node.weights}"
         rows.append((node.name, node.op, _window(node, before), size, weights, node.output))
     header = ("operation", "", "window", "output", "weights", "")
-    return "\n".join(("## Network", "", *_table(header, rows)))
+    return "\n".join(("## Network", "", *table(header, rows)))
 
 
 def _window(node: Node, before: str) -> str:
@@ -212,7 +238,7 @@ def _window(node: Node, before: str) -> str:
     return ", ".join(parts)
 
 
-def _training(model: Model, version: str) -> str:
+def _training(model: Model, version: str, findings: Findings | None) -> str:
     made = model.provenance
     held_out = made["heldOut"]
     versions = ", ".join(f"{name} {number}" for name, number in made["versions"].items())
@@ -230,15 +256,17 @@ def _training(model: Model, version: str) -> str:
         (
             "## Training",
             "",
-            *_table(("", ""), rows),
+            *table(("", ""), rows),
             "",
+            *(tell_training(findings) if findings else ()),
             "The recipe, as in the run's file:",
             "",
             "```",
             recipe,
             "```",
             "",
-            f"Written by `lrnet export CHECKPOINT --out models/{model.name}/{version}`.",
+            f"Written by `lrnet export CHECKPOINT --out models/{model.name}/{version}`"
+            + (f", and its plots by `lrnet report models/{model.name}/{version}`." if findings else "."),
         )
     )
 
@@ -271,18 +299,3 @@ def _check(model: Model, proved_rows: int) -> str:
             f" {proved_rows} images, for every operation of every member.",
         )
     )
-
-
-def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterable[str]:
-    yield f"| {' | '.join(header)} |"
-    yield "|---" * len(header) + "|"
-    for row in rows:
-        yield f"| {' | '.join(row)} |"
-
-
-def _standard_error(accuracy: float, n: int) -> float:
-    return math.sqrt(accuracy * (1 - accuracy) / n)
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -65,8 +65,13 @@ def load_tensors(path: Path) -> Any:  # noqa: ANN401
 
 def save_json(path: Path, value: object) -> None:
     """Writes a file that is whole or not there."""
+    save_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def save_text(path: Path, text: str) -> None:
+    """Writes a file that is whole or not there."""
     partial = path.with_name(path.name + ".partial")
-    partial.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    partial.write_text(text, encoding="utf-8", newline="\n")
     os.replace(partial, path)
 
 

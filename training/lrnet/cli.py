@@ -34,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("lrnet", description="Learns and writes networks of one-bit weights.")
-    commands = parser.add_subparsers(required=True, metavar="train | calibrate | export | evaluate")
+    commands = parser.add_subparsers(required=True, metavar="train | calibrate | export | evaluate | report")
 
     train = commands.add_parser("train", help="train a run into a checkpoint folder, or go on with it")
     train.add_argument("run", type=Path, help="a run's TOML file")
@@ -88,6 +88,17 @@ def _parser() -> argparse.ArgumentParser:
         "--log", type=Path, help="a log beside the one in runs/ that notes a reading of the test images too"
     )
     evaluate.set_defaults(command=_evaluate)
+
+    report = commands.add_parser("report", help="write a model's card anew, with plots, from its test images")
+    report.add_argument("model", type=Path, help="models/NAME/VERSION")
+    report.add_argument("--data", type=Path, help="the folder of the data set's files")
+    report.add_argument(
+        "--log",
+        type=Path,
+        help="a log beside the one in runs/ that notes the reading of the test images too; the training's epochs"
+        " are taken from it where none in runs/ has them",
+    )
+    report.set_defaults(command=_report)
     return parser
 
 
@@ -155,3 +166,9 @@ def _evaluate(options: argparse.Namespace) -> None:
         labels_out=options.labels_out,
         log=options.log,
     )
+
+
+def _report(options: argparse.Namespace) -> None:
+    from lrnet.report import report
+
+    report(options.model, data=options.data, log=options.log)

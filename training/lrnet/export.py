@@ -113,14 +113,14 @@ def export(
             "baseline": figures["baseline"]["accuracy"],
         },
     )
-    rows = np.concatenate([images, held_out.images[:PROVED_ROWS]])
-    prove(trained, read(file).network, baseline, rows)
+    written = read(file)
+    prove(trained, written.network, baseline, np.concatenate([images, held_out.images[:PROVED_ROWS]]))
     write_version(
         out,
         {
             "model.safetensors": file,
             "baseline.onnx": baseline,
-            "README.md": card(read(file), out.name, len(file), len(baseline), len(rows)).encode(),
+            "README.md": card(written, out.name, len(file), len(baseline), proved_rows(written)).encode(),
         },
     )
     logs.append_all(destinations, {"event": "export", **made})
@@ -133,6 +133,11 @@ def check_images(held_out: NDArray[np.uint8], seed: int) -> NDArray[np.uint8]:
     noise = np.random.default_rng(seed).integers(0, 256, size=(NOISE_CHECKS, *shape), dtype=np.uint8)
     flat = np.stack([np.full(shape, value, dtype=np.uint8) for value in (0, 255)])
     return np.concatenate([held_out[places], flat, noise])
+
+
+def proved_rows(model: Model) -> int:
+    """On how many images PyTorch, the reference and the file were compared before the model was written."""
+    return len(model.check.image) + min(PROVED_ROWS, model.provenance["heldOut"]["n"])
 
 
 def provenance(

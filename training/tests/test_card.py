@@ -5,11 +5,15 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+import numpy as np
 import pytest
 from make_fixture import residual, tiny
 
 from lrnet.card import card
+from lrnet.evaluate import Bins
+from lrnet.findings import Findings
 from lrnet.format import Calibration, Model
+from lrnet.history import Epoch
 
 
 def entry(accuracy: float, loss: float, error: float) -> dict[str, Any]:
@@ -60,8 +64,9 @@ def model() -> Model:
     )
 
 
-def lines(model: Model) -> list[str]:
-    return card(model, "3", file_bytes=100_000, baseline_bytes=250_000, proved_rows=267).splitlines()
+def lines(model: Model, findings: Findings | None = None) -> list[str]:
+    text = card(model, "3", file_bytes=100_000, baseline_bytes=250_000, proved_rows=267, findings=findings)
+    return text.splitlines()
 
 
 def test_the_accuracy_of_each_number_of_members_and_of_the_baseline_stands_there(model: Model) -> None:
@@ -155,3 +160,96 @@ def test_a_calibration_after_training_is_named_with_what_had_been_read_by_then(m
         "fitted again by `lrnet calibrate CHECKPOINT`, after training had ended and the test images" in text
     )
     assert "fitted again" not in "\n".join(lines(model))
+
+
+def found(matrix: np.ndarray, *epochs: Epoch) -> Findings:
+    """Findings whose 4 rows have confidences of 1 (right, in the last bin) before, and of 0.5 after the temperature."""
+    n = np.zeros(15, dtype=np.int64)
+    before, after = (n.copy() for _ in range(2))
+    before[14], after[7] = 4, 4
+    return Findings(
+        confusion=matrix,
+        before=Bins(before, before, before.astype(float)),
+        after=Bins(after, after, after / 2),
+        epochs=epochs,
+    )
+
+
+SMALL = np.array([[1, 2, 0, 0, 0], [0, 1, 0, 0, 0], [0, 0, 0, 0, 0], [0, 0, 0, 0, 0], [0, 0, 0, 0, 0]])
+
+
+def test_a_report_adds_to_the_card_and_takes_nothing_from_it(model: Model) -> None:
+    plain, full = lines(model), lines(model, found(SMALL))
+    written = "Written by `lrnet export CHECKPOINT --out models/tiny/3`"
+    assert [line for line in plain if line not in full] == [f"{written}."]
+    assert f"{written}, and its plots by `lrnet report models/tiny/3`." in full
+    assert not [line for line in plain if ".svg" in line]
+    rest = iter(full)
+    assert all(line in rest for line in plain if line != f"{written}.")
+
+
+def test_each_plot_stands_in_its_section_with_what_it_says_in_words(model: Model) -> None:
+    epochs = (Epoch("twin", 1, 0.5, 0.6), Epoch("twin", 2, 0.7, 0.8), Epoch("signs", 1, 0.7, 0.75))
+    section = ""
+    plots = {}
+    for line in lines(model, found(SMALL, *epochs)):
+        section = line.removeprefix("## ") if line.startswith("## ") else section
+        if line.startswith("!["):
+            plots[section] = line
+    assert plots == {
+        "Accuracy": "![Test accuracy and log-loss by the number of members: 1 member 99.01% and 0.0330,"
+        " 3 members 99.23% and 0.0220, the baseline 99.34% and 0.0210.](members.svg)",
+        "Calibration": "![Reliability of 2 members on 4 test images in 15 bins: the expected calibration error is"
+        " 0.0000 before and 0.5000 after the temperature; the last bin holds 100.0% of the images before and"
+        " 0.0% after.](calibration.svg)",
+        "Confusions": "![Confusion matrix. Most often confused: zero as one (2).](confusion.svg)",
+        "Training": "![Accuracy after each epoch. On held-out images the stages end at: twin 80.00%,"
+        " signs 75.00%.](training.svg)",
+    }
+
+
+def test_wrong_answers_are_counted(model: Model) -> None:
+    text = "\n".join(lines(model, found(SMALL)))
+    assert "By 2 members, 2 of 4 test images are answered wrongly." in text
+
+
+def test_without_the_trainings_log_the_card_says_so(model: Model) -> None:
+    text = "\n".join(lines(model, found(SMALL)))
+    assert "No log at hand tells of the training's epochs." in text
+    assert "training.svg" not in text
+
+
+def with_labels(model: Model, labels: list[str]) -> Model:
+    return dataclasses.replace(model, network=dataclasses.replace(model.network, labels=tuple(labels)))
+
+
+def test_of_a_hundred_classes_a_table_has_the_most_frequent_confusions(model: Model) -> None:
+    hundred = with_labels(model, [f"class_{number}" for number in range(100)])
+    matrix = np.diag(np.full(100, 10))
+    # Class 99 is taken for class 0 most often, and 30 others once each for the next one.
+    matrix[99, 0] = 30
+    matrix[np.arange(30), np.arange(1, 31)] = 1
+    text = lines(hundred, found(matrix))
+    assert "confusion.svg" not in "\n".join(text)
+    begin = text.index("| label | answer | images | share of the label's |")
+    table = text[begin + 2 : text.index("## Size") - 1]
+    assert len(table) == 20
+    assert table[0] == "| class\\_99 | class\\_0 | 30 | 75.0% |"
+    assert table[1] == "| class\\_0 | class\\_1 | 1 | 9.1% |"
+    assert "class\\_23, …) apart" in text[2]
+    assert "class\\_24" not in text[2]
+
+
+def test_a_hundred_classes_without_a_confusion_have_no_table(model: Model) -> None:
+    hundred = with_labels(model, [f"class {number}" for number in range(100)])
+    text = lines(hundred, found(np.diag(np.full(100, 10))))
+    place = text.index("## Confusions")
+    assert text[place + 2] == "By 2 members, 0 of 1,000 test images are answered wrongly."
+    assert text[place + 4] == "## Size"
+
+
+def test_a_label_is_no_markup(model: Model) -> None:
+    odd = with_labels(model, ["a|b", "](x)", "<img>", "*\n*", "&amp;"])
+    text = lines(odd, found(SMALL))
+    assert "(a\\|b, \\](x), \\<img\\>, \\*\N{REPLACEMENT CHARACTER}\\*, \\&amp;) apart" in text[2]
+    assert "![Confusion matrix. Most often confused: a\\|b as \\](x) (2).](confusion.svg)" in text

@@ -14,7 +14,7 @@ from lrnet.log import append
 RUN = str(Path(__file__).parent.parent / "runs" / "digits.toml")
 
 
-@pytest.mark.parametrize("arguments", [[], ["train"], ["bake"], ["export", "somewhere"]])
+@pytest.mark.parametrize("arguments", [[], ["train"], ["bake"], ["export", "somewhere"], ["report"]])
 def test_wrong_usage_exits_with_two(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as exit_:
         main(arguments)
