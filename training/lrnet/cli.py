@@ -34,7 +34,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("lrnet", description="Learns and writes networks of one-bit weights.")
-    commands = parser.add_subparsers(required=True, metavar="train | calibrate | export | evaluate | report")
+    commands = parser.add_subparsers(
+        required=True, metavar="train | calibrate | export | evaluate | report | compare"
+    )
 
     train = commands.add_parser("train", help="train a run into a checkpoint folder, or go on with it")
     train.add_argument("run", type=Path, help="a run's TOML file")
@@ -99,6 +101,14 @@ def _parser() -> argparse.ArgumentParser:
         " are taken from it where none in runs/ has them",
     )
     report.set_defaults(command=_report)
+
+    compare = commands.add_parser("compare", help="tabulate finished trainings by their logs, as Markdown")
+    what = compare.add_mutually_exclusive_group(required=True)
+    what.add_argument("logs", type=Path, nargs="*", default=[], metavar="LOG.jsonl")
+    what.add_argument(
+        "--into", type=Path, metavar="FILE.md", help="write the tables anew for which this file has places"
+    )
+    compare.set_defaults(command=_compare)
     return parser
 
 
@@ -172,3 +182,12 @@ def _report(options: argparse.Namespace) -> None:
     from lrnet.report import report
 
     report(options.model, data=options.data, log=options.log)
+
+
+def _compare(options: argparse.Namespace) -> None:
+    from lrnet.compare import compare, fill
+
+    if options.into is not None:
+        fill(options.into)
+    else:
+        print(compare(options.logs))

@@ -1,0 +1,172 @@
+"""Finished trainings side by side: a Markdown table of their accuracies, from their logs."""
+
+from __future__ import annotations
+
+import re
+import statistics
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from lrnet.checkpoint import save_text
+from lrnet.history import Event, Training, trainings
+from lrnet.markdown import code, table
+
+LONGEST_LABEL = 120
+"""Characters: an override may hold a whole graph."""
+
+HEADER = (
+    "",
+    "seeds",
+    "members",
+    "held out: one draw",
+    "member 0",
+    "all members",
+    "float twin",
+    "test: member 0",
+    "all members",
+    "float twin",
+)
+
+_PLACE = re.compile(r"(<!-- lrnet compare ([^\n]+) -->\n).*?(<!-- end of lrnet compare -->)", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Result:
+    """A finished training. figures: accuracies, 0 … 1, in the order of the columns; n: held-out and test images."""
+
+    label: str
+    time: str
+    members: int
+    n: tuple[int, int]
+    figures: tuple[float, ...]
+
+
+def compare(logs: Sequence[Path]) -> str:
+    """A Markdown table of the finished trainings in some logs, one row a setting, in the order of their beginnings.
+
+    Trainings are of one setting where their recipes, but for the seed, and their data are the same. The same seed
+    again is no further sample: the last training by it counts. Raises OSError; ValueError, naming the log.
+    """
+    settings: dict[tuple[str, str], dict[str, Result]] = {}
+    left_out: Counter[str] = Counter()
+    for path in logs:
+        for training in trainings(path):
+            if training.mixed:
+                left_out["with lines of another among their own"] += 1
+            elif training.members is None or training.test is None:
+                left_out["unfinished"] += 1
+            else:
+                by_seed = settings.setdefault(_setting(training.beginning), {})
+                by_seed[str(training.beginning.get("seed"))] = _result(path, training)
+    if not settings:
+        raise ValueError(f"{', '.join(map(str, logs))}: no finished training is there")
+    rows = [tuple(by_seed.values()) for by_seed in settings.values()]
+    sizes = dict.fromkeys(result.n for row in rows for result in row)
+    return "\n".join(
+        (
+            "Accuracies in %, mean ± standard deviation over seeds; n = "
+            + " or ".join(f"{held_out:,} held-out and {test:,} test images" for held_out, test in sizes)
+            + "."
+            + (f" Trainings left out: {_listed(left_out)}." if left_out else ""),
+            "",
+            *table(HEADER, _rows(rows)),
+        )
+    )
+
+
+def fill(path: Path) -> None:
+    """Writes the tables of a Markdown file anew, each where it holds two lines such as these:
+
+        <!-- lrnet compare runs/one.jsonl runs/other.jsonl -->
+        <!-- end of lrnet compare -->
+
+    The logs' paths are relative to the file. Raises OSError; ValueError where no such place is there, as `compare`.
+    """
+    text = path.read_text(encoding="utf-8")
+    try:
+        filled = filled_in(text, path.parent)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+    save_text(path, filled)
+
+
+def filled_in(text: str, folder: Path) -> str:
+    """Markdown with its tables anew; `folder` is where the logs' paths begin. Raises as `fill`."""
+
+    def place(found: re.Match[str]) -> str:
+        begin, logs, end = found.groups()
+        return f"{begin}\n{compare([folder / log for log in logs.split()])}\n\n{end}"
+
+    filled, places = _PLACE.subn(place, text)
+    if not places:
+        raise ValueError(
+            "there is no <!-- lrnet compare LOG… --> with <!-- end of lrnet compare --> below it"
+        )
+    return filled
+
+
+def _setting(beginning: Event) -> tuple[str, str]:
+    # The recipe's digest, but for the seed, tells apart what a run's file said at different times. Older logs have
+    # the command alone, and the oldest the run's name.
+    return (str(beginning.get("setting", _label(beginning))), str(beginning.get("data")))
+
+
+def _label(beginning: Event) -> str:
+    """The run's file and what was set besides, but for the seed."""
+    command = str(beginning.get("command", beginning.get("run"))).removeprefix("lrnet train ")
+    label = re.sub(r" --set seed=\s*\S+", "", command).replace(" --set ", ", ")
+    return label if len(label) <= LONGEST_LABEL else label[: LONGEST_LABEL - 1] + "…"
+
+
+def _result(path: Path, training: Training) -> Result:
+    beginning, members, test = training.beginning, training.members, training.test
+    assert members is not None
+    assert test is not None
+    try:
+        held_out = members["held_out"]
+        figures = [
+            members["draw_accuracy_mean"],
+            *(
+                each
+                for one in (held_out, test)
+                for each in (one["accuracy"][0], one["accuracy"][-1], one["baseline"])
+            ),
+        ]
+        if not all(0 <= figure <= 1 for figure in figures):
+            raise ValueError(f"accuracies are 0 to 1, not {figures}")
+        return Result(
+            label=_label(beginning),
+            time=str(beginning.get("time")),
+            members=len(test["accuracy"]),
+            n=(int(held_out["n"]), int(test["n"])),
+            figures=tuple(map(float, figures)),
+        )
+    except (KeyError, TypeError, IndexError, ValueError) as error:
+        raise ValueError(
+            f"{path}: the training of {beginning.get('time')} lacks figures: {error!r}"
+        ) from error
+
+
+def _listed(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{number} {what}" for what, number in counts.items())
+
+
+def _rows(settings: Sequence[Sequence[Result]]) -> Iterable[Sequence[str]]:
+    labels = Counter(results[0].label for results in settings)
+    for results in settings:
+        first = results[0]
+        # One command, two rows: the run's file said something else, or the data were others.
+        since = f", {first.time}" if labels[first.label] > 1 else ""
+        yield (
+            code(first.label) + since,
+            str(len(results)),
+            str(first.members),
+            *map(_percent, zip(*(result.figures for result in results), strict=True)),
+        )
+
+
+def _percent(values: Sequence[float]) -> str:
+    mean = f"{100 * statistics.fmean(values):.2f}"
+    return mean if len(values) == 1 else f"{mean} ± {100 * statistics.stdev(values):.2f}"
