@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from lrnet import log
-from lrnet.stages import STAGES
+from lrnet.stages import KINDS
 
 Event = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
 class Epoch:
-    """stage: one of STAGES; epoch: from 1 in each stage; training, held_out: accuracies, 0 … 1."""
+    """stage: one of KINDS; epoch: from 1 in each stage; training, held_out: accuracies, 0 … 1."""
 
     stage: str
     epoch: int
@@ -111,7 +111,7 @@ def _training(events: Sequence[Event]) -> Training:
         mixed = mixed or any(test.get(word) != beginning.get(word) for word in ("run", "seed"))
     return Training(
         beginning=beginning,
-        epochs=tuple(sorted(epochs.values(), key=lambda epoch: (STAGES.index(epoch.stage), epoch.epoch))),
+        epochs=tuple(sorted(epochs.values(), key=lambda epoch: (KINDS.index(epoch.stage), epoch.epoch))),
         members=ends[0] if ends else None,
         test=test,
         mixed=mixed or len(ends) > 1,
@@ -132,7 +132,7 @@ def _epoch(event: Event) -> Epoch:
     stage, epoch = event.get("stage"), event.get("epoch")
     accuracies = (event.get("training_accuracy"), event.get("held_out_accuracy"))
     if (
-        stage not in STAGES
+        stage not in KINDS
         or type(epoch) is not int
         or epoch < 1
         or not all(type(value) in (int, float) and 0 <= value <= 1 for value in accuracies)

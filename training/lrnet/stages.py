@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor, nn
@@ -26,14 +26,23 @@ MEASURED, CHECKED = 2000, 5000
 """Training images on which batch norm is measured for an epoch's accuracy, and held-out images, at most, that give it."""
 
 
+Kind = Literal["twin", "signs", "ste", "distribution", "freezing"]
+
+KINDS: tuple[Kind, ...] = get_args(Kind)
+
+
 @dataclass(frozen=True)
 class Step:
-    """One stage of a run, by what it fits; `frozen` layers, from the input on, are discrete already."""
+    """One stage of a run, by what it fits.
 
-    kind: Literal["twin", "signs", "ste", "distribution", "freezing"]
+    frozen: layers, from the input on, that are discrete already; before: epochs of its kind that came before it.
+    """
+
+    kind: Kind
     name: str
     epochs: int
     frozen: int = 0
+    before: int = 0
 
 
 def plan(run: Run) -> tuple[Step, ...]:
@@ -41,10 +50,11 @@ def plan(run: Run) -> tuple[Step, ...]:
 
     With the straight-through estimator the third has as many epochs as the distribution and the freezing together.
     """
+    epochs = run.freezing.epochs
     freezing = [
-        Step("freezing", f"freezing {operation.name}", run.freezing.epochs, index)
-        for index, operation in enumerate(run.graph[:-1], start=1)
-        if run.freezing.epochs > 0
+        Step("freezing", f"freezing {operation.name}", epochs, index + 1, index * epochs)
+        for index, operation in enumerate(run.graph[:-1])
+        if epochs > 0
     ]
     start = (Step("twin", "twin", run.twin.epochs), Step("signs", "signs", run.signs.epochs))
     if run.method == "ste":

@@ -164,8 +164,8 @@ def _fit(
             job.note(
                 {
                     "event": "epoch",
-                    "stage": step.name,
-                    "epoch": epoch + 1,
+                    "stage": step.kind,
+                    "epoch": step.before + epoch + 1,
                     "training_accuracy": round(training_accuracy, 5),
                     "held_out_accuracy": round(held_out_accuracy, 5),
                     "seconds": round(seconds, 1),
