@@ -1,17 +1,24 @@
-"""Data sets as bytes: MNIST from IDX files in a folder, and the 8 x 8 digits that scikit-learn ships."""
+"""Data sets as bytes: what `lrnet pack` wrote, MNIST from IDX files, and the 8 x 8 digits that scikit-learn ships."""
 
 from __future__ import annotations
 
 import gzip
 import hashlib
 import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-NAMES = ("mnist", "digits")
+from lrnet.discrete import Input
+from lrnet.format import NAME
+from lrnet.packed import read_packed, read_packed_classes
+
+BUILT_IN = ("mnist", "digits")
+"""Any other name is that of a file, NAME.npz, and has the form of a model's, which leads out of no folder."""
 
 SPLIT_SEED = 0
 """The held-out images of a data set are the same for every run, so that runs can be compared."""
@@ -60,6 +67,29 @@ def read_test(name: str, directory: Path | None) -> Split:
     return _read(name, directory, test=True)
 
 
+def require_fit(name: str, directory: Path | None, split: Split, image: Input, labels: Sequence[str]) -> None:
+    """Compares a data set, of which `split` is a part, with what a network takes and calls its classes.
+
+    Those built in have no names for their classes, only places. Raises DataError, naming both sides.
+    """
+    shape, own = (image.height, image.width, image.channels), split.images.shape[1:]
+    if shape != own:
+        raise DataError(f"input: the network takes {_times(shape)}, and {name} has {_times(own)}")
+    if name in BUILT_IN:
+        return
+    with _packed(name, directory) as path:
+        classes = read_packed_classes(path)
+    if len(labels) != len(classes):
+        raise DataError(f"labels: the network has {len(labels)}, and {name}.npz {len(classes)}")
+    for place, (label, called) in enumerate(zip(labels, classes, strict=True)):
+        if label != called:
+            raise DataError(f"labels[{place}]: the network has {label!r}, and {name}.npz {called!r}")
+
+
+def _times(shape: Sequence[int]) -> str:
+    return " x ".join(map(str, shape))
+
+
 def _read(name: str, directory: Path | None, *, test: bool) -> Split:
     if name == "digits":
         return _digits(test=test)
@@ -67,7 +97,26 @@ def _read(name: str, directory: Path | None, *, test: bool) -> Split:
         if directory is None:
             raise DataError("mnist: name the folder of its IDX files with --data")
         return _mnist(directory, test=test)
-    raise DataError(f"no data set is called {name!r}; there are {', '.join(NAMES)}")
+    with _packed(name, directory) as path:
+        return Split(*read_packed(path, "test" if test else "train"))
+
+
+@contextmanager
+def _packed(name: str, directory: Path | None) -> Iterator[Path]:
+    """The file of a data set that is not built in; what goes wrong while it is read becomes a DataError."""
+    if NAME.fullmatch(name) is None:
+        raise DataError(f"no data set is called {name!r}: its name has the form {NAME.pattern}")
+    if directory is None:
+        raise DataError(
+            f"{name}: {' and '.join(BUILT_IN)} are built in; name the folder of {name}.npz with --data"
+        )
+    path = directory / f"{name}.npz"
+    if not path.is_file():
+        raise DataError(f"{path.name} is not in {directory}; `lrnet pack` writes it")
+    try:
+        yield path
+    except Exception as error:  # zipfile and NumPy raise errors of many kinds on damaged files
+        raise DataError(f"{path.name}: {error}") from error
 
 
 def _digits(*, test: bool) -> Split:

@@ -114,10 +114,8 @@ def read_split(provenance: Mapping[str, Any], split: SplitName, directory: Path 
 def read_rows(model: Model, split: SplitName, directory: Path | None) -> datasets.Split:
     """The images of `read_split`, which are also such as the model takes, with labels that it knows. Raises the same."""
     rows = read_split(model.provenance, split, directory)
-    image, classes = model.network.input, len(model.network.labels)
-    wanted, found = (image.height, image.width, image.channels), rows.images.shape[1:]
-    if found != wanted:
-        raise ValueError(f"{model.provenance['data']}: its images are {found}, and the model takes {wanted}")
+    datasets.require_fit(model.provenance["data"], directory, rows, model.network.input, model.network.labels)
+    classes = len(model.network.labels)
     if rows.labels.max() >= classes:
         raise ValueError(f"{model.provenance['data']}: it has labels beyond the model's {classes} classes")
     return rows

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from lrnet import checkpoint, distributed, log
-from lrnet.data import Split, read_training
+from lrnet.data import Split, read_training, require_fit
 from lrnet.networks import FloatNetwork
 from lrnet.noise import PARTS, Noise
 from lrnet.run import Run
@@ -110,6 +110,7 @@ def open_job(run: Run, folder: Path, log: Path, data: Path | None, settings: Set
     if distributed.world() > 1 and run.batch % PARTS:
         raise ValueError(f"batch: several processes share a multiple of {PARTS}, not {run.batch}")
     training, held_out = read_training(run.data, data, run.held_out)
+    require_fit(run.data, data, training, run.input, run.labels)
     return Job(
         run=run,
         folder=folder,

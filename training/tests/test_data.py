@@ -90,8 +90,8 @@ def test_mnist_without_a_folder_says_how_to_name_it() -> None:
         read_training("mnist", None, 5000)
 
 
-def test_an_unknown_data_set_is_refused() -> None:
-    with pytest.raises(DataError, match="mnist, digits"):
+def test_a_data_set_that_is_not_built_in_needs_a_folder() -> None:
+    with pytest.raises(DataError, match=r"built in; name the folder of cifar\.npz"):
         read_test("cifar", None)
 
 
