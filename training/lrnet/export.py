@@ -25,7 +25,14 @@ from lrnet import log as logs
 from lrnet import reference
 from lrnet.calibrate import mean_probabilities
 from lrnet.card import card
-from lrnet.checkpoint import load_discrete, load_float, load_json, load_record, logs_of
+from lrnet.checkpoint import (
+    CheckpointError,
+    load_discrete,
+    load_float,
+    load_json,
+    load_record,
+    logs_of,
+)
 from lrnet.discrete import DiscreteNetwork
 from lrnet.evaluate import Score, score, score_members
 from lrnet.format import NAME, Calibration, Check, Model, digest, read, write
@@ -85,7 +92,9 @@ def export(
         raise ExportError(f"default members are 1 to {members}, not {default_members}")
     record = trained.record
     destinations = logs_of(checkpoint, record, log)
-    held_out = datasets.read_training(record["data"], data, record["held_out_n"])[1]
+    training, held_out = datasets.read_training(record["data"], data, record["held_out_n"])
+    if training.digest() != record["data_digest"]:
+        raise CheckpointError(f"{checkpoint}: these are not the data that it was trained on")
     test = datasets.read_test(record["data"], data)
 
     images = check_images(held_out.images, record["seed"])

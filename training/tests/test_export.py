@@ -6,6 +6,7 @@ import copy
 import dataclasses
 import hashlib
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ import pytest
 import torch
 
 from lrnet import reference
-from lrnet.checkpoint import load_discrete, load_float, load_json, load_record
+from lrnet.checkpoint import CheckpointError, load_discrete, load_float, load_json, load_record
 from lrnet.data import read_test, read_training
 from lrnet.discrete import DiscreteNetwork
 from lrnet.evaluate import read_model
@@ -73,6 +74,15 @@ def test_a_version_is_complete_and_names_no_path(trained: Path, exported: Path) 
     for path in exported.iterdir():
         for folder in (trained.parent, exported.parents[2], Path(__file__).parents[2]):
             assert str(folder).encode() not in path.read_bytes()
+
+
+def test_data_other_than_those_of_the_training_are_refused(trained: Path, tmp_path: Path) -> None:
+    shutil.copytree(trained, tmp_path / "checkpoint")
+    path = tmp_path / "checkpoint" / "record.json"
+    path.write_text(json.dumps({**load_record(trained), "data_digest": "0" * 64}))
+    with pytest.raises(CheckpointError, match="not the data that it was trained on"):
+        export(tmp_path / "checkpoint", tmp_path / "models" / "digits" / "1", data=None)
+    assert not (tmp_path / "models").exists()
 
 
 def test_the_same_checkpoint_gives_the_same_bytes(trained: Path, exported: Path, tmp_path: Path) -> None:
