@@ -1,0 +1,56 @@
+"""Image files of many kinds, made by hand where Pillow would not write them."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+GREY, RGB, PALETTE, GREY_ALPHA, RGBA = 0, 2, 3, 4, 6
+SAMPLES = {GREY: 1, RGB: 3, PALETTE: 1, GREY_ALPHA: 2, RGBA: 4}
+
+
+def chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def png(
+    width: int, rows: list[bytes], colour: int, depth: int = 8, before: bytes = b"", after: bytes = b""
+) -> bytes:
+    """A PNG by ISO 15948: rows as the depth packs them, chunks before the pixels and after."""
+    header = struct.pack(">IIBBBBB", width, len(rows), depth, colour, 0, 0, 0)
+    pixels = zlib.compress(b"".join(b"\0" + row for row in rows))
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", header)
+        + before
+        + chunk(b"IDAT", pixels)
+        + after
+        + chunk(b"IEND", b"")
+    )
+
+
+def noise(
+    generator: np.random.Generator, width: int, height: int, colour: int, depth: int = 8
+) -> list[bytes]:
+    """Rows of random bytes for a PNG."""
+    length = -(-width * SAMPLES[colour] * depth // 8)
+    return [generator.bytes(length) for _ in range(height)]
+
+
+def exif(orientation: int) -> bytes:
+    """A TIFF header and one field."""
+    return b"MM\0*" + struct.pack(">IHHHIHHI", 8, 1, 0x0112, 3, 1, orientation, 0, 0)
+
+
+def encoded(pixels: NDArray[np.uint8], kind: str, mode: str | None = None, **options: object) -> bytes:
+    """A file that Pillow writes of bytes [H, W] or [H, W, C]."""
+    height, width = pixels.shape[:2]
+    image = Image.frombytes(mode, (width, height), pixels.tobytes()) if mode else Image.fromarray(pixels)
+    file = io.BytesIO()
+    image.save(file, kind, **options)
+    return file.getvalue()
