@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from lrnet.data import DataError
+from lrnet.packed import MAX_SIDE
 
 MAX_THREADS = 1024
 
@@ -35,8 +37,33 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("lrnet", description="Learns and writes networks of one-bit weights.")
     commands = parser.add_subparsers(
-        required=True, metavar="train | calibrate | export | evaluate | report | compare"
+        required=True, metavar="pack | train | calibrate | export | evaluate | report | compare"
     )
+
+    pack = commands.add_parser("pack", help="make a data set of images: the file that a run's `data` names")
+    pack.add_argument(
+        "source",
+        type=Path,
+        help="a folder with a folder a class, or with train/ and test/ of that kind, or with train.npz and test.npz",
+    )
+    pack.add_argument(
+        "--out", type=Path, required=True, metavar="DIR/NAME.npz", help="written anew if it is there"
+    )
+    pack.add_argument("--size", type=_size, default=(32, 32), metavar="WIDTHxHEIGHT", help="default: 32x32")
+    pack.add_argument("--channels", type=int, choices=(1, 3), default=3, help="1: grey; default: 3")
+    pack.add_argument("--resize", choices=("stretch", "contain", "cover"), default="stretch")
+    pack.add_argument(
+        "--test", type=_share, help="the share put aside where there is no test part; default: 0.1"
+    )
+    pack.add_argument("--run", type=Path, metavar="RUN.toml", help="also write a run to start from")
+    pack.add_argument("--strict", action="store_true", help="write nothing where anything is skipped")
+    pack.add_argument(
+        "--max-pixels",
+        type=_pixels,
+        default=2**24,
+        help="of one image; default: 2^24, as XNORD_MAX_PIXELS of the server",
+    )
+    pack.set_defaults(command=_pack)
 
     train = commands.add_parser("train", help="train a run into a checkpoint folder, or go on with it")
     train.add_argument("run", type=Path, help="a run's TOML file")
@@ -116,6 +143,48 @@ def _threads(text: str) -> int:
     if not (text.isascii() and text.isdecimal() and 1 <= int(text) <= MAX_THREADS):
         raise argparse.ArgumentTypeError(f"it is 1 to {MAX_THREADS}, not {text}")
     return int(text)
+
+
+def _size(text: str) -> tuple[int, int]:
+    width, separator, height = text.partition("x")
+    sides = [
+        int(side) if side.isascii() and side.isdecimal() and len(side) < 5 else 0 for side in (width, height)
+    ]
+    if separator == "" or not all(1 <= side <= MAX_SIDE for side in sides):
+        raise argparse.ArgumentTypeError(f"it is WIDTHxHEIGHT, each 1 to {MAX_SIDE}, not {text}")
+    return sides[0], sides[1]
+
+
+def _share(text: str) -> float:
+    try:
+        share = float(text)
+    except ValueError:
+        share = math.nan
+    if not 0 < share < 1:
+        raise argparse.ArgumentTypeError(f"it is over 0 and under 1, not {text}")
+    return share
+
+
+def _pixels(text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and len(text) < 12 and 1 <= int(text) <= 2**27):
+        raise argparse.ArgumentTypeError(f"it is 1 to {2**27}, not {text}")
+    return int(text)
+
+
+def _pack(options: argparse.Namespace) -> None:
+    from lrnet.discrete import Input
+    from lrnet.pack import pack
+
+    width, height = options.size
+    pack(
+        options.source,
+        options.out,
+        image=Input(height, width, options.channels, options.resize),
+        max_pixels=options.max_pixels,
+        test_share=options.test,
+        strict=options.strict,
+        run=options.run,
+    )
 
 
 def _train(options: argparse.Namespace) -> None:
