@@ -63,7 +63,8 @@ async function decodeBySharp(bytes: Uint8Array, info: ImageInfo, maxPixels: numb
     ignoreIcc: true,
     autoOrient: true,
   })
-  if (info.cmyk) image.toColourspace('cmyk')
+  // The inks as they are: without the first, the pipeline turns them into light by a profile, and the second back.
+  if (info.cmyk) image.pipelineColourspace('cmyk').toColourspace('cmyk')
   try {
     const { data, info: raw } = await image.raw({ depth: 'uchar' }).toBuffer({ resolveWithObject: true })
     const layout = info.cmyk ? 'cmyk' : raw.channels === 4 ? 'rgba' : 'rgb'

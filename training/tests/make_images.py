@@ -48,6 +48,7 @@ def files() -> dict[str, bytes]:
     # Encoders of JPEG and lossy WebP are for smooth pictures.
     y, x = np.mgrid[:HEIGHT, :WIDTH]
     smooth = np.stack([12 * x, 19 * y, 255 - 7 * (x + y)], axis=2).astype(np.uint8)
+    inks = np.concatenate([smooth, 255 - smooth[..., :1] // 2], axis=2)
     palette = chunk(b"PLTE", generator.bytes(3 * 16))
     few = [generator.integers(0, 2, 6 * WIDTH).astype(np.uint8).tobytes() for _ in range(HEIGHT)]
     whole_png, whole_jpeg = made(RGB), encoded(smooth, "JPEG", quality=80)
@@ -90,6 +91,7 @@ def files() -> dict[str, bytes]:
         "WebP, lossless": encoded(random(3), "WEBP", lossless=True),
         "WebP, alpha": encoded(random(4), "WEBP", lossless=True, exact=True),
         "WebP, orientation": encoded(smooth, "WEBP", exif=exif(5), lossless=True),
+        "JPEG, four inks": encoded(inks, "JPEG", "CMYK", quality=90),
         "no bytes": b"",
         "no image": b"P5 1 1 255 x",
         "no end of a PNG": whole_png[:-12],
