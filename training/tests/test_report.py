@@ -20,7 +20,7 @@ from lrnet.checkpoint import load_discrete
 from lrnet.cli import main
 from lrnet.evaluate import read_model
 from lrnet.format import Model, write
-from lrnet.networks import discrete_logits
+from lrnet.forward import discrete_logits
 from lrnet.report import PLOTS, report
 
 
