@@ -20,7 +20,8 @@ MAX_LOGIT = 5.0
 """Logits stay within ±5: beyond it the softmax has no gradient left to come back by."""
 
 SHARPNESS = 4.0
-"""A float weight w starts with p(v) in proportion to exp(-4 (w - v)²): mass on the two nearest values."""
+"""Unless told otherwise a float weight w starts with p(v) in proportion to exp(-4 (w - v)²): mass on the two nearest
+values."""
 
 
 class WeightDistribution(nn.Module):
@@ -44,11 +45,14 @@ class WeightDistribution(nn.Module):
         self.register_buffer("first_entropy", self.entropy().detach())
 
     @torch.no_grad()
-    def start_from(self, weights: Tensor) -> None:
-        """Sets the logits from float weights [out, in, height, width], each channel scaled to a mean square of 1."""
+    def start_from(self, weights: Tensor, sharpness: float = SHARPNESS) -> None:
+        """Sets the logits from float weights [out, in, height, width], each channel scaled to a mean square of 1.
+
+        p(v) is then in proportion to exp(-sharpness (w - v)²), within the limits of the logits.
+        """
         scale = weights.square().mean(dim=(1, 2, 3), keepdim=True).sqrt().clamp_min(1e-12)
         scaled = (weights / scale).clamp(-1.0, 1.0)
-        logits = -SHARPNESS * (scaled - self.values).square()
+        logits = -sharpness * (scaled - self.values).square()
         # The most probable value gets the highest logit there is, so that clipping keeps the order of the others.
         self.logits.copy_(logits - logits.amax(dim=0) + MAX_LOGIT)
         self.clip()

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from lrnet.discrete import Input, Operation
 from lrnet.distributed import world
-from lrnet.distributions import WeightKind
+from lrnet.distributions import SHARPNESS, WeightKind
 from lrnet.graph import MAX_FLOAT_SUM, Shape, taps, value_shapes
 from lrnet.layers import (
     EPSILON,
@@ -156,10 +156,10 @@ class StochasticNetwork(nn.Module):
         return [layer for layer in self.layers if isinstance(layer, StochasticLayer)]
 
     @torch.no_grad()
-    def start_from(self, pretrained: FloatNetwork) -> None:
+    def start_from(self, pretrained: FloatNetwork, sharpness: float = SHARPNESS) -> None:
         """Takes over float weights, as distributions around them, and the batch norms' γ and β."""
         for layer, weights, norm in zip(self.layers, pretrained.weights, pretrained.norms, strict=True):
-            layer.weights.start_from(weights)
+            layer.weights.start_from(weights, sharpness)
             layer.norm.gamma.copy_(norm.weight)
             layer.norm.beta.copy_(norm.bias)
 

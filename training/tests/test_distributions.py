@@ -83,6 +83,15 @@ def test_a_float_weight_has_the_probabilities_that_its_distances_give() -> None:
     )
 
 
+def test_a_higher_sharpness_puts_more_mass_on_the_nearest_value() -> None:
+    distribution = WeightDistribution("ternary", (1, 2, 1, 1))
+    # Of 0.8 and √1.36, which is cut to 1, the first: exp(-8 d²) of the distances 1.8, 0.8 and 0.2,
+    # but no logit is more than 10 under another: exp(-10) = 4.54e-5.
+    distribution.start_from(torch.tensor([0.8, 1.36**0.5]).view(1, 2, 1, 1), sharpness=8.0)
+    first = distribution.probabilities()[:, 0, 0, 0, 0].tolist()
+    assert first == pytest.approx([4.5e-5, 0.00816, 0.99179], rel=1e-2)
+
+
 def test_a_channel_of_zeros_becomes_zeros() -> None:
     distribution = WeightDistribution("ternary", (1, 4, 1, 1))
     distribution.start_from(torch.zeros(1, 4, 1, 1))
