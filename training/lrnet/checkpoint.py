@@ -94,9 +94,12 @@ def open_folder(folder: Path, table: Mapping[str, Any]) -> Mapping[str, Any] | N
         save_json(run_file, table)
     elif load_json(run_file) != table:
         raise CheckpointError(f"{folder}: it holds the training of another run; name a new folder")
+    return load_state(folder) if (folder / "state.pt").exists() else None
+
+
+def load_state(folder: Path) -> Mapping[str, Any]:
+    """The last finished epoch. Raises CheckpointError."""
     path = folder / "state.pt"
-    if not path.exists():
-        return None
     state: Mapping[str, Any] = load_tensors(path)
     _require_keys(path, state, _STATE_KEYS)
     return state

@@ -13,6 +13,8 @@ from lrnet.packed import MAX_SIDE
 
 MAX_THREADS = 1024
 
+MAX_DRAWS = 1_000_000
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs a command; 0 when it went well, 1 after an error that it has named, 2 for wrong usage, 130 if interrupted."""
@@ -37,7 +39,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("lrnet", description="Learns and writes networks of one-bit weights.")
     commands = parser.add_subparsers(
-        required=True, metavar="pack | train | calibrate | export | evaluate | report | compare"
+        required=True,
+        metavar="pack | train | diagnose | calibrate | export | evaluate | report | compare",
     )
 
     pack = commands.add_parser("pack", help="make a data set of images: the file that a run's `data` names")
@@ -84,6 +87,19 @@ def _parser() -> argparse.ArgumentParser:
         "--no-test", action="store_true", help="leave the test images unread, as where runs are compared"
     )
     train.set_defaults(command=_train)
+
+    diagnose = commands.add_parser(
+        "diagnose", help="measure a checkpoint's distribution, layer by layer, on held-out images"
+    )
+    diagnose.add_argument("checkpoint", type=Path)
+    diagnose.add_argument("--data", type=Path, help="the folder of the data set's files")
+    diagnose.add_argument(
+        "--draws", type=_draws, default=10_000, help="of each sampled sum's weights; default: 10000"
+    )
+    diagnose.add_argument(
+        "--out", type=Path, help="where diagnosis.json and diagnosis.svg go; default: the checkpoint"
+    )
+    diagnose.set_defaults(command=_diagnose)
 
     calibrate = commands.add_parser(
         "calibrate", help="fit a checkpoint's temperatures again, on held-out images"
@@ -140,8 +156,16 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _threads(text: str) -> int:
-    if not (text.isascii() and text.isdecimal() and 1 <= int(text) <= MAX_THREADS):
-        raise argparse.ArgumentTypeError(f"it is 1 to {MAX_THREADS}, not {text}")
+    return _whole_number(text, 1, MAX_THREADS)
+
+
+def _draws(text: str) -> int:
+    return _whole_number(text, 100, MAX_DRAWS)
+
+
+def _whole_number(text: str, least: int, most: int) -> int:
+    if not (text.isascii() and text.isdecimal() and least <= int(text) <= most):
+        raise argparse.ArgumentTypeError(f"it is {least} to {most}, not {text}")
     return int(text)
 
 
@@ -208,6 +232,12 @@ def _train(options: argparse.Namespace) -> None:
         command=f"lrnet train {options.run.name}{overrides}",
         settings=Settings(compile=options.compile, bfloat16=options.bfloat16, test=not options.no_test),
     )
+
+
+def _diagnose(options: argparse.Namespace) -> None:
+    from lrnet.diagnose import diagnose
+
+    diagnose(options.checkpoint, data=options.data, draws=options.draws, out=options.out)
 
 
 def _calibrate(options: argparse.Namespace) -> None:
