@@ -28,8 +28,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from lrnet.forward import to_input
 from lrnet.layers import Gaussian
-from lrnet.networks import FloatNetwork, StochasticNetwork, to_input
+from lrnet.networks import FloatNetwork, StochasticNetwork
 from lrnet.observe import observe
 
 TARGET = math.exp(-1)

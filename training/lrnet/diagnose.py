@@ -9,9 +9,9 @@ from typing import Any
 
 from lrnet import checkpoint, diagnosis_figure
 from lrnet.diagnosis import UNDECIDED, Diagnosis, Layer, Weights, measure, remarks
-from lrnet.job import Job, open_job
+from lrnet.job import Job, Settings, open_job
 from lrnet.networks import StochasticNetwork
-from lrnet.stages import STAGES, build
+from lrnet.stages import KEPT, plan
 
 
 def diagnose(folder: Path, *, data: Path | None, draws: int, out: Path | None = None) -> None:
@@ -30,23 +30,26 @@ def diagnose(folder: Path, *, data: Path | None, draws: int, out: Path | None = 
 
 
 def _open(folder: Path, data: Path | None) -> tuple[Job, StochasticNetwork, int]:
+    """The distribution as it is, or as it was before its first layer was frozen."""
     run = checkpoint.load_run(folder)
     state = checkpoint.load_state(folder)
     path = folder / "state.pt"
     stage, epoch = state["stage"], state["epoch"]
-    if not (isinstance(stage, int) and isinstance(epoch, int) and 0 <= stage < len(STAGES)):
+    steps = plan(run)
+    if not (isinstance(stage, int) and isinstance(epoch, int) and 0 <= stage < len(steps)):
         raise checkpoint.CheckpointError(f"{path}: its stage and epoch are {stage!r} and {epoch!r}")
-    if STAGES[stage] != "distribution":
-        raise checkpoint.CheckpointError(
-            f"{path}: it is of the stage {STAGES[stage]}, before any distribution"
-        )
-    job = open_job(run, folder, checkpoint.default_log(folder), data, device=None, quiet=True)
+    kind, weights = steps[stage].kind, state["network"]
+    if kind == "freezing":
+        path = folder / KEPT["distribution"]
+        weights, epoch = checkpoint.load_tensors(path), run.distribution.epochs
+    elif kind != "distribution":
+        raise checkpoint.CheckpointError(f"{path}: it is of the stage {kind}, and no distribution is there")
+    job = open_job(run, folder, checkpoint.default_log(folder), data, Settings(quiet=True))
     if state["data_digest"] != job.training.digest():
         raise checkpoint.CheckpointError(f"{folder}: these are not the data that it was trained on")
-    network = build(job, "distribution", None).network
-    assert isinstance(network, StochasticNetwork)
+    network = StochasticNetwork(run.input, run.graph, job.pixel_mean).to(job.device)
     try:
-        network.load_state_dict(state["network"])
+        network.load_state_dict(weights)
     except (RuntimeError, TypeError, AttributeError) as error:
         raise checkpoint.CheckpointError(f"{path}: it does not hold the network of this run") from error
     if not all(value.isfinite().all() for value in network.state_dict().values()):

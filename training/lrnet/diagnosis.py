@@ -13,8 +13,9 @@ from torch import Tensor
 
 from lrnet.criticality import TARGET, ScalePoint, Signal, depth_scale, recursion, scale_curve, signals
 from lrnet.distributions import WeightDistribution
+from lrnet.forward import to_input
 from lrnet.job import Job
-from lrnet.networks import StochasticNetwork, to_input
+from lrnet.networks import StochasticNetwork
 from lrnet.normality import Unit, sample_units
 from lrnet.observe import observe
 

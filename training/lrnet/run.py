@@ -46,14 +46,16 @@ class TwinStage(FloatStage):
 class DistributionStage:
     """Training of distributions: Adam, one-cycle, and an entropy that is led along a falling line.
 
-    learning_rate: of the logits; norm_learning_rate: of the batch norms' γ and β;
-    final_entropy: nats a weight, at the end.
+    learning_rate: of the logits; norm_learning_rate: of the batch norms' γ and β; final_entropy: nats a weight, at the
+    end; sharpness: with which float weights become distributions, 0 for the least at which a signal reaches the last
+    layer (lrnet.criticality).
     """
 
     epochs: int
     learning_rate: float
     norm_learning_rate: float
     final_entropy: float
+    sharpness: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -200,6 +202,7 @@ def _check(run: Run) -> None:
     from_zero = {
         "twin.weight_decay": run.twin.weight_decay,
         "signs.weight_decay": run.signs.weight_decay,
+        "distribution.sharpness": run.distribution.sharpness,
         "freezing.candidates": run.freezing.candidates,
         "freezing.epochs": run.freezing.epochs,
         "objective.mixup": run.objective.mixup,

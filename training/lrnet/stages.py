@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from lrnet import distributed
 from lrnet.calibrate import accuracy, mean_probabilities
+from lrnet.criticality import critical_sharpness
 from lrnet.forward import to_input
 from lrnet.job import Job
 from lrnet.layers import FrozenLayer, StochasticLayer
@@ -29,6 +30,9 @@ MEASURED, CHECKED = 2000, 5000
 Kind = Literal["twin", "signs", "ste", "distribution", "freezing"]
 
 KINDS: tuple[Kind, ...] = get_args(Kind)
+
+KEPT: Mapping[Kind, str] = {"twin": "float.pt", "distribution": "distribution.pt"}
+"""The stages whose networks are read again when they are over, and their files."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +64,10 @@ def plan(run: Run) -> tuple[Step, ...]:
     if run.method == "ste":
         return (*start, Step("ste", "ste", run.distribution.epochs + sum(step.epochs for step in freezing)))
     return (*start, Step("distribution", "distribution", run.distribution.epochs), *freezing)
+
+
+SEARCHED = 500
+"""Training images by which the critical sharpness is found."""
 
 
 @dataclass(frozen=True)
@@ -110,7 +118,12 @@ def _distribution(job: Job, predecessor: nn.Module | None) -> Stage:
     network.to(job.device)
     if predecessor is not None:
         assert isinstance(predecessor, FloatNetwork)
-        network.start_from(predecessor)
+        sharpness = settings.sharpness
+        if sharpness == 0:
+            sharpness = critical_sharpness(network, predecessor, job.sample(SEARCHED), seed=job.run.seed)
+            job.note({"event": "sharpness", "critical": round(sharpness, 3)})
+        network.start_from(predecessor, sharpness)
+        distributed.share(network)
 
     def entropy(layer: StochasticLayer, progress: float) -> float:
         first = float(layer.weights.first_entropy)

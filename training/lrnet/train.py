@@ -29,14 +29,10 @@ from lrnet.job import Job, Settings, hardware, open_job, versions
 from lrnet.networks import FloatNetwork, StochasticNetwork
 from lrnet.objective import loss, mix, targets
 from lrnet.run import Run, to_run
-from lrnet.stages import Stage, Step, build, plan
+from lrnet.stages import KEPT, Stage, Step, build, plan
 
 WARM_UP = 0.2
 """The part of a stage in which the learning rate rises."""
-
-
-KEPT: Mapping[str, str] = {"twin": "float.pt", "distribution": "distribution.pt"}
-"""The stages whose networks later ones read again, and their files."""
 
 
 def train(

@@ -34,7 +34,7 @@ from lrnet.diagnosis import (
 )
 from lrnet.discrete import Input, Operation
 from lrnet.distributions import WeightDistribution
-from lrnet.job import open_job
+from lrnet.job import Settings, open_job
 from lrnet.networks import StochasticNetwork
 from lrnet.normality import Unit
 from lrnet.run import read_run
@@ -139,7 +139,7 @@ def diverge(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
-        (change(stage=1), "state.pt: it is of the stage signs, before any distribution"),
+        (change(stage=1), "state.pt: it is of the stage signs, and no distribution is there"),
         (change(stage=7), "state.pt: its stage and epoch are 7 and 2"),
         (change(epoch=torch.zeros(2)), "state.pt: its stage and epoch are 2 and tensor"),
         (change(network={}), "state.pt: it does not hold the network of this run"),
@@ -170,7 +170,7 @@ def test_a_checkpoint_without_a_distribution_is_one_line_that_names_the_file(
 
 def test_a_single_held_out_image_is_too_few(tmp_path: Path) -> None:
     run, _ = read_run(Path(__file__).parent.parent / "runs" / "digits.toml", ["held_out=1"])
-    job = open_job(run, tmp_path, tmp_path / "log.jsonl", None, torch.device("cpu"), quiet=True)
+    job = open_job(run, tmp_path, tmp_path / "log.jsonl", None, Settings(torch.device("cpu"), quiet=True))
     network = StochasticNetwork(run.input, run.graph, job.pixel_mean)
     with pytest.raises(ValueError, match="at least 2 images a batch"):
         measure(job, network, epoch=1, draws=100)

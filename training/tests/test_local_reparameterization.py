@@ -22,6 +22,7 @@ from lrnet.layers import (
     sample,
     straight_through_sign,
 )
+from lrnet.noise import normal_like
 
 DRAWS = 100_000
 AT_ONCE = 2000
@@ -112,7 +113,8 @@ class WithNoise(torch.nn.Module):
     def drawn(self, values: Tensor) -> Tensor:
         """What the sign is taken of."""
         torch.manual_seed(7)
-        drawn = sample(self.moments(values))
+        gaussian = self.moments(values)
+        drawn = sample(gaussian, normal_like(gaussian.mean))
         return F.max_pool2d(drawn, 2) if self.layer.operation.pool == 2 else drawn
 
     def forward(self, values: Tensor, part: str) -> Tensor | Gaussian:
@@ -206,6 +208,6 @@ def test_a_straight_through_gradient_is_the_one_from_above_within_the_window_and
 def test_the_deviation_of_a_draw_is_the_gaussians() -> None:
     torch.manual_seed(0)
     gaussian = Gaussian(torch.full((DRAWS, 1, 1, 1), 2.0), torch.full((1, 1, 1, 1), 9.0))
-    drawn = sample(gaussian).double()
+    drawn = sample(gaussian, normal_like(gaussian.mean)).double()
     assert float(drawn.mean()) == pytest.approx(2.0, abs=5 * 3 / math.sqrt(DRAWS))
     assert float(drawn.var()) == pytest.approx(9.0, rel=5 * math.sqrt(2 / DRAWS))

@@ -11,6 +11,7 @@ import torch
 
 from lrnet.checkpoint import load_discrete, load_record, load_tensors
 from lrnet.data import read_training
+from lrnet.diagnose import diagnose
 from lrnet.discrete import DiscreteNetwork
 from lrnet.forward import discrete_forward, to_input
 from lrnet.job import Settings
@@ -29,6 +30,7 @@ FREEZING = [
     "twin.epochs=3",
     "signs.epochs=2",
     "distribution.epochs=3",
+    "distribution.sharpness=0",
     "freezing.candidates=6",
     "freezing.epochs=2",
     "freezing.images=300",
@@ -125,6 +127,21 @@ def test_draws_differ_from_each_other_and_the_logits_are_those_of_the_member(tra
     discrete = DiscreteNetwork(run.input, run.labels, run.graph, (one.member,))
     logits = discrete_forward(discrete, 0, torch.tensor(held_out.images))["logits"].flatten(1)
     assert np.array_equal(logits.numpy(), one.logits)
+
+
+def test_a_distribution_starts_at_the_critical_sharpness_where_none_is_given(trained: Path) -> None:
+    (found,) = [event["critical"] for event in events(trained) if event["event"] == "sharpness"]
+    assert 0.5 <= found < 64
+
+
+def test_the_distribution_before_freezing_can_be_diagnosed(
+    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    diagnose(trained, data=None, draws=100, out=tmp_path)
+    assert "epoch 3 of the distribution stage" in capsys.readouterr().out
+    assert [layer["name"] for layer in json.loads((tmp_path / "diagnosis.json").read_text())["layers"]] == [
+        *("conv1", "conv2", "linear1", "logits")
+    ]
 
 
 def test_layers_are_frozen_one_after_another_and_the_rest_is_trained_on(trained: Path) -> None:
