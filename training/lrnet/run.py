@@ -11,6 +11,7 @@ from typing import Any, Literal, get_args
 
 from lrnet.augment import Augmentation
 from lrnet.discrete import Input, Operation
+from lrnet.distributions import SHARPNESS
 from lrnet.networks import sources
 from lrnet.objective import Objective
 
@@ -43,6 +44,13 @@ class TwinStage(FloatStage):
 
 
 @dataclass(frozen=True)
+class SignsStage(FloatStage):
+    """The same under sign activations; discrete: the weights, too, by the straight-through estimator."""
+
+    discrete: bool = False
+
+
+@dataclass(frozen=True)
 class DistributionStage:
     """Training of distributions: Adam, one-cycle, and an entropy that is led along a falling line.
 
@@ -55,7 +63,7 @@ class DistributionStage:
     learning_rate: float
     norm_learning_rate: float
     final_entropy: float
-    sharpness: float = 0.0
+    sharpness: float = SHARPNESS
 
 
 @dataclass(frozen=True)
@@ -101,7 +109,7 @@ class Run:
     augmentation: Augmentation
     objective: Objective
     twin: TwinStage
-    signs: FloatStage
+    signs: SignsStage
     distribution: DistributionStage
     freezing: FreezingStage
     members: MemberStage
@@ -147,12 +155,19 @@ _TABLES: Mapping[str, type] = {
     "augmentation": Augmentation,
     "objective": Objective,
     "twin": TwinStage,
-    "signs": FloatStage,
+    "signs": SignsStage,
     "distribution": DistributionStage,
     "freezing": FreezingStage,
     "members": MemberStage,
 }
 
+
+_TYPES: Mapping[str, tuple[type, ...]] = {
+    "int": (int,),
+    "float": (int, float),
+    "str": (str,),
+    "bool": (bool,),
+}
 
 _CHOICES: Mapping[type, Mapping[str, tuple[str, ...]]] = {
     Run: {"method": get_args(Method)},
@@ -251,8 +266,10 @@ def _construct(kind: type, values: Mapping[str, Any], key: str) -> Any:  # noqa:
     for name, value in values.items():
         if name not in known:
             raise RunError(f"{key}.{name}: there is no such key")
-        expected = {"int": (int,), "float": (int, float), "str": (str,)}.get(known[name])
-        if expected is not None and (not isinstance(value, expected) or isinstance(value, bool)):
+        expected = _TYPES.get(known[name])
+        if expected is not None and (
+            not isinstance(value, expected) or isinstance(value, bool) != (bool in expected)
+        ):
             raise RunError(f"{key}.{name}: it is {known[name]}, not {value!r}")
         if name in choices and value not in choices[name]:
             raise RunError(f"{key}.{name}: it is {' or '.join(choices[name])}, not {value!r}")

@@ -95,7 +95,8 @@ def build(job: Job, step: Step, predecessor: nn.Module | None) -> Stage:
 def _floats(job: Job, step: Step, predecessor: nn.Module | None) -> Stage:
     settings: FloatStage = job.run.twin if step.kind == "twin" else job.run.signs
     activation = job.run.twin.activation if step.kind == "twin" else "sign"
-    network = FloatNetwork(job.run.input, job.run.graph, activation, discrete=step.kind == "ste")
+    discrete = step.kind == "ste" or (step.kind == "signs" and job.run.signs.discrete)
+    network = FloatNetwork(job.run.input, job.run.graph, activation, discrete=discrete)
     if predecessor is not None:
         network.load_state_dict(predecessor.state_dict())
     network.to(job.device)

@@ -12,7 +12,8 @@ variants=(
   ''
   '--set method="ste"'
   "$freezing"
-  '--set members.draws=4'
+  '--set signs.discrete=true'
+  '--set distribution.sharpness=0'
   '--set distribution.final_entropy=0.10'
   '--set objective.label_smoothing=0.1'
   '--set objective.mixup=0.2'
