@@ -42,6 +42,7 @@ def card(
         _sizes(model, file_bytes, baseline_bytes),
         _network(model),
         _training(model, version, findings),
+        *((f"## Ablation\n\n{findings.ablation}",) if findings and findings.ablation else ()),
         _check(model, proved_rows),
     )
     return "\n\n".join(sections) + "\n"

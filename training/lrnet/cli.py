@@ -143,6 +143,9 @@ def _parser() -> argparse.ArgumentParser:
         help="a log beside the one in runs/ that notes the reading of the test images too; the training's epochs"
         " are taken from it where none in runs/ has them",
     )
+    report.add_argument(
+        "--ablation", type=Path, nargs="+", default=[], metavar="LOG.jsonl", help="logs of what was compared"
+    )
     report.set_defaults(command=_report)
 
     compare = commands.add_parser("compare", help="tabulate finished trainings by their logs, as Markdown")
@@ -280,7 +283,7 @@ def _evaluate(options: argparse.Namespace) -> None:
 def _report(options: argparse.Namespace) -> None:
     from lrnet.report import report
 
-    report(options.model, data=options.data, log=options.log)
+    report(options.model, data=options.data, log=options.log, ablation=options.ablation)
 
 
 def _compare(options: argparse.Namespace) -> None:

@@ -16,11 +16,9 @@ from lrnet.markdown import code, table
 LONGEST_LABEL = 120
 """Characters: an override may hold a whole graph."""
 
-HEADER = (
-    "",
-    "seeds",
-    "members",
+COLUMNS = (
     "held out: one draw",
+    "first members drawn",
     "member 0",
     "all members",
     "float twin",
@@ -28,19 +26,21 @@ HEADER = (
     "all members",
     "float twin",
 )
+"""The accuracies of a training; a column that no training has is left out."""
 
 _PLACE = re.compile(r"(<!-- lrnet compare ([^\n]+) -->\n).*?(<!-- end of lrnet compare -->)", re.DOTALL)
 
 
 @dataclass(frozen=True)
 class Result:
-    """A finished training. figures: accuracies, 0 … 1, in the order of the columns; n: held-out and test images."""
+    """A finished training. figures: accuracies, 0 … 1, one a column, None where it has none; n: held-out images, and
+    test images, None where they were left unread."""
 
     label: str
     time: str
     members: int
-    n: tuple[int, int]
-    figures: tuple[float, ...]
+    n: tuple[int, int | None]
+    figures: tuple[float | None, ...]
 
 
 def compare(logs: Sequence[Path]) -> str:
@@ -55,7 +55,7 @@ def compare(logs: Sequence[Path]) -> str:
         for training in trainings(path):
             if training.mixed:
                 left_out["with lines of another among their own"] += 1
-            elif training.members is None or training.test is None:
+            elif training.members is None:
                 left_out["unfinished"] += 1
             else:
                 by_seed = settings.setdefault(_setting(training.beginning), {})
@@ -63,15 +63,21 @@ def compare(logs: Sequence[Path]) -> str:
     if not settings:
         raise ValueError(f"{', '.join(map(str, logs))}: no finished training is there")
     rows = [tuple(by_seed.values()) for by_seed in settings.values()]
-    sizes = dict.fromkeys(result.n for row in rows for result in row)
+    results = [result for row in rows for result in row]
+    shown = [
+        column
+        for column in range(len(COLUMNS))
+        if any(result.figures[column] is not None for result in results)
+    ]
+    header = ("", "seeds", "members", *(COLUMNS[column] for column in shown))
     return "\n".join(
         (
             "Accuracies in %, mean ± standard deviation over seeds; n = "
-            + " or ".join(f"{held_out:,} held-out and {test:,} test images" for held_out, test in sizes)
+            + " or ".join(dict.fromkeys(_images(*result.n) for result in results))
             + "."
             + (f" Trainings left out: {_listed(left_out)}." if left_out else ""),
             "",
-            *table(HEADER, _rows(rows)),
+            *table(header, _rows(rows, shown)),
         )
     )
 
@@ -123,25 +129,23 @@ def _label(beginning: Event) -> str:
 def _result(path: Path, training: Training) -> Result:
     beginning, members, test = training.beginning, training.members, training.test
     assert members is not None
-    assert test is not None
     try:
         held_out = members["held_out"]
-        figures = [
-            members["draw_accuracy_mean"],
-            *(
-                each
-                for one in (held_out, test)
-                for each in (one["accuracy"][0], one["accuracy"][-1], one["baseline"])
-            ),
-        ]
-        if not all(0 <= figure <= 1 for figure in figures):
+        figures = (
+            # The straight-through estimator's network is the only one, and no draw; older logs lack the second.
+            members.get("draw_accuracy_mean"),
+            members.get("unchosen_accuracy"),
+            *_accuracies(held_out),
+            *((None, None, None) if test is None else _accuracies(test)),
+        )
+        if not all(figure is None or 0 <= figure <= 1 for figure in figures):
             raise ValueError(f"accuracies are 0 to 1, not {figures}")
         return Result(
             label=_label(beginning),
             time=str(beginning.get("time")),
-            members=len(test["accuracy"]),
-            n=(int(held_out["n"]), int(test["n"])),
-            figures=tuple(map(float, figures)),
+            members=len(held_out["accuracy"]),
+            n=(int(held_out["n"]), None if test is None else int(test["n"])),
+            figures=figures,
         )
     except (KeyError, TypeError, IndexError, ValueError) as error:
         raise ValueError(
@@ -149,11 +153,19 @@ def _result(path: Path, training: Training) -> Result:
         ) from error
 
 
+def _accuracies(figures: Event) -> tuple[float, float, float]:
+    return (figures["accuracy"][0], figures["accuracy"][-1], figures["baseline"])
+
+
+def _images(held_out: int, test: int | None) -> str:
+    return f"{held_out:,} held-out " + ("images" if test is None else f"and {test:,} test images")
+
+
 def _listed(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{number} {what}" for what, number in counts.items())
 
 
-def _rows(settings: Sequence[Sequence[Result]]) -> Iterable[Sequence[str]]:
+def _rows(settings: Sequence[Sequence[Result]], shown: Sequence[int]) -> Iterable[Sequence[str]]:
     labels = Counter(results[0].label for results in settings)
     for results in settings:
         first = results[0]
@@ -163,10 +175,13 @@ def _rows(settings: Sequence[Sequence[Result]]) -> Iterable[Sequence[str]]:
             code(first.label) + since,
             str(len(results)),
             str(first.members),
-            *map(_percent, zip(*(result.figures for result in results), strict=True)),
+            *(_percent([result.figures[column] for result in results]) for column in shown),
         )
 
 
-def _percent(values: Sequence[float]) -> str:
-    mean = f"{100 * statistics.fmean(values):.2f}"
-    return mean if len(values) == 1 else f"{mean} ± {100 * statistics.stdev(values):.2f}"
+def _percent(values: Sequence[float | None]) -> str:
+    known = [value for value in values if value is not None]
+    if len(known) < len(values):
+        return "-"
+    mean = f"{100 * statistics.fmean(known):.2f}"
+    return mean if len(known) == 1 else f"{mean} ± {100 * statistics.stdev(known):.2f}"

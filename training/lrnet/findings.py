@@ -26,13 +26,15 @@ class Findings:
     """Of the test images, with as many members as answer by default; and of the training.
 
     confusion: int64 [classes, classes], the rows of each label (down) by their answers (across). before, after: their
-    confidence without and with the temperature. epochs: none where no log tells of them.
+    confidence without and with the temperature. epochs: none where no log tells of them. ablation: a Markdown table
+    of what each part of the recipe gives, on another network or less data; None where no logs of it were named.
     """
 
     confusion: NDArray[np.int64]
     before: Bins
     after: Bins
     epochs: tuple[Epoch, ...]
+    ablation: str | None = None
 
     @property
     def has_matrix(self) -> bool:

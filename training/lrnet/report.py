@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from lrnet import log as logs
 from lrnet.calibrate import mean_probabilities
 from lrnet.card import card
 from lrnet.checkpoint import save_text
+from lrnet.compare import compare
 from lrnet.data import Split
 from lrnet.evaluate import (
     Score,
@@ -34,8 +36,12 @@ from lrnet.history import Epoch, training_of
 PLOTS = ("training.svg", "members.svg", "calibration.svg", "confusion.svg")
 
 
-def report(directory: Path, *, data: Path | None, log: Path | None = None) -> None:
+def report(
+    directory: Path, *, data: Path | None, log: Path | None = None, ablation: Sequence[Path] = ()
+) -> None:
     """Writes the card of a version, models/NAME/VERSION, anew, and its plots beside it.
+
+    With logs of an `ablation` the card has the table that `compare` makes of them.
 
     The test images are read once, by the integer reference, and noted as `evaluate` notes them: in the log in runs/
     that names the model's export, and in `log` where it is given; with neither, none is read. The training's epochs
@@ -61,6 +67,7 @@ def report(directory: Path, *, data: Path | None, log: Path | None = None) -> No
         raise ValueError(
             f"{directory}: its provenance is none that `lrnet export` writes: {error!r}"
         ) from error
+    compared = compare(ablation) if ablation else None
     named = digest(file)
     destinations = reading_logs(named, log)
     epochs = _epochs(destinations, model)
@@ -70,7 +77,7 @@ def report(directory: Path, *, data: Path | None, log: Path | None = None) -> No
     record = reading("report", f"{model.name}/{version}", named, "test", len(rows), scores)
     logs.append_all(destinations, record)
     _require_same(directory, model.provenance["figures"]["test"], len(rows), scores)
-    findings = find(model, logits, rows, epochs)
+    findings = replace(find(model, logits, rows, epochs), ablation=compared)
     plots = {"members.svg": members, **draw(model, findings)}
     for name, content in plots.items():
         save_text(directory / name, content)

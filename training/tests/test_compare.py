@@ -103,18 +103,34 @@ def test_trainings_without_an_end_and_mixed_ones_are_left_out_and_counted(tmp_pa
         tmp_path / "log.jsonl",
         *training(1, 0.90),
         *(logs.start(2), logs.epoch("twin", 1)),
-        *(logs.start(3), logs.members()),
         *(logs.start(4), logs.epoch("twin", 1), logs.epoch("twin", 1), logs.members(), logs.reading(4)),
     )
     text = compare([log])
-    assert "Trainings left out: 2 unfinished, 1 with lines of another among their own." in text
+    assert "Trainings left out: 1 unfinished, 1 with lines of another among their own." in text
     assert [row[1] for row in rows(text)] == ["1"]
+
+
+def test_where_test_images_were_left_unread_the_table_is_of_held_out_images_alone(tmp_path: Path) -> None:
+    log = logs.write(tmp_path / "log.jsonl", logs.start(1), logs.epoch("twin", 1), logs.members())
+    text = compare([log])
+    assert "n = 500 held-out images." in text
+    assert "test" not in text
+    assert len(rows(text)[0]) == 7
+
+
+def test_an_accuracy_that_only_others_have_is_a_dash(tmp_path: Path) -> None:
+    alone = {key: value for key, value in logs.members().items() if key != "draw_accuracy_mean"}
+    lines = (logs.start(1, command='lrnet train lenet.toml --set method="ste"', setting="ste"), alone)
+    log = logs.write(tmp_path / "log.jsonl", *training(1, 0.9), *lines)
+    drawn, straight_through = rows(compare([log]))
+    assert drawn[3] == "90.00"
+    assert straight_through[3] == "-"
+    assert straight_through[-3:] == ["-", "-", "-"]
 
 
 @pytest.mark.parametrize(
     ("event", "change"),
     [
-        ("members", {"draw_accuracy_mean": None}),
         ("members", {"draw_accuracy_mean": 90.0}),
         ("members", {"held_out": None}),
         ("members", {"held_out": {"n": "many", "accuracy": [0.5], "baseline": 0.5}}),

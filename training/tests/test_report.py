@@ -10,6 +10,7 @@ import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 from typing import Any
 
+import logs
 import numpy as np
 import pytest
 import torch
@@ -18,6 +19,7 @@ from lrnet import data as datasets
 from lrnet.calibrate import mean_probabilities
 from lrnet.checkpoint import load_discrete
 from lrnet.cli import main
+from lrnet.compare import compare
 from lrnet.evaluate import read_model
 from lrnet.format import Model, write
 from lrnet.forward import discrete_logits
@@ -249,3 +251,23 @@ def test_a_log_that_cannot_be_read_is_named_before_test_images_are_read(
     log.write_text('{"event": "start"')
     assert main(["report", str(version), "--log", str(log)]) == 1
     assert "digits.jsonl, line 1" in capsys.readouterr().err
+
+
+def test_the_table_of_an_ablation_is_on_the_card(version: Path, log: Path, tmp_path: Path) -> None:
+    compared = logs.write(
+        tmp_path / "ablation.jsonl",
+        *(logs.start(1), logs.members(first=0.91), logs.start(2), logs.members(first=0.93)),
+    )
+    assert main(["report", str(version), "--log", str(log), "--ablation", str(compared)]) == 0
+    section = (version / "README.md").read_text(encoding="utf-8").split("## Ablation\n")[1].split("\n## ")[0]
+    assert compare([compared]) in section
+    assert "92.00 ± 1.41" in section
+
+
+def test_logs_of_an_ablation_that_hold_none_are_named_before_test_images_are_read(
+    version: Path, log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lrnet.data.read_test", lambda *_: pytest.fail("the test images were read"))
+    compared = logs.write(tmp_path / "ablation.jsonl", logs.start(1))
+    with pytest.raises(ValueError, match=r"ablation\.jsonl: no finished training"):
+        report(version, data=None, log=log, ablation=[compared])
