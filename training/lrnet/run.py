@@ -9,9 +9,11 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from lrnet.architectures import Architecture, ArchitectureName, Weights, build
 from lrnet.augment import Augmentation
-from lrnet.discrete import Input, Operation
+from lrnet.discrete import AveragePool, Input, Node, Operation, Sign
 from lrnet.distributions import SHARPNESS
+from lrnet.graph import value_shapes
 from lrnet.networks import sources
 from lrnet.objective import Objective
 
@@ -95,8 +97,9 @@ class MemberStage:
 
 @dataclass(frozen=True)
 class Run:
-    """`method`: a distribution by the local reparameterization trick, or one network by the straight-through
-    estimator, trained for as many epochs and giving one member."""
+    """`graph` is what `[[graph]]` lists or what `[network]` names. `method`: a distribution by the local
+    reparameterization trick, or one network by the straight-through estimator, trained for as many epochs and giving
+    one member."""
 
     name: str
     data: str
@@ -105,7 +108,7 @@ class Run:
     batch: int
     input: Input
     labels: tuple[str, ...]
-    graph: tuple[Operation, ...]
+    graph: tuple[Node, ...]
     augmentation: Augmentation
     objective: Objective
     twin: TwinStage
@@ -135,19 +138,40 @@ def read_run(path: Path, overrides: Sequence[str] = ()) -> tuple[Run, dict[str, 
 def to_run(table: Mapping[str, Any]) -> Run:
     """The run that a table describes. Raises RunError, naming the key."""
     values = dict(table)
-    layers = values.pop("graph", [])
-    if not isinstance(layers, list):
-        raise RunError("graph: it is an array of tables")
-    graph: list[Operation] = []
-    for layer in layers:
-        before = graph[-1].name if graph else "image"
-        graph.append(_construct(Operation, {"input": before, **_table(layer, "graph")}, "graph"))
-    parts: dict[str, Any] = {"graph": tuple(graph), "labels": tuple(values.pop("labels", ()))}
+    parts: dict[str, Any] = {"labels": tuple(values.pop("labels", ()))}
     for key, kind in _TABLES.items():
         parts[key] = _construct(kind, _table(values.pop(key, {}), key), key)
+    if ("graph" in values) == ("network" in values):
+        raise RunError("graph, network: a run lists its operations in the one or names them in the other")
+    if "network" in values:
+        architecture = _construct(Architecture, _table(values.pop("network"), "network"), "network")
+        parts["graph"] = _named(architecture, parts["input"], len(parts["labels"]))
+    else:
+        parts["graph"] = _listed(values.pop("graph"))
     run: Run = _construct(Run, {**values, **parts}, "run")
     _check(run)
     return run
+
+
+def _named(architecture: Architecture, image: Input, classes: int) -> tuple[Node, ...]:
+    try:
+        return build(architecture, image, classes)
+    except ValueError as error:
+        raise RunError(f"network: {error}") from error
+
+
+def _listed(layers: object) -> tuple[Node, ...]:
+    """Operations in order, each reading the one before it unless it says otherwise."""
+    if not isinstance(layers, list):
+        raise RunError("graph: it is an array of tables")
+    graph: list[Node] = []
+    for layer in layers:
+        values = {"input": graph[-1].name if graph else "image", **_table(layer, "graph")}
+        kind = next((kind for kind in (Sign, AveragePool) if kind.op == values.get("op")), Operation)
+        if kind is not Operation:
+            del values["op"]
+        graph.append(_construct(kind, values, "graph"))
+    return tuple(graph)
 
 
 _TABLES: Mapping[str, type] = {
@@ -172,6 +196,7 @@ _TYPES: Mapping[str, tuple[type, ...]] = {
 _CHOICES: Mapping[type, Mapping[str, tuple[str, ...]]] = {
     Run: {"method": get_args(Method)},
     TwinStage: {"activation": get_args(TwinActivation)},
+    Architecture: {"name": get_args(ArchitectureName), "weights": get_args(Weights)},
 }
 
 
@@ -180,8 +205,9 @@ def _check(run: Run) -> None:
         sources(run.input, run.graph)
     except ValueError as error:
         raise RunError(f"graph: {error}") from error
-    if run.graph[-1].out != len(run.labels):
-        raise RunError(f"labels: there are {len(run.labels)} for {run.graph[-1].out} logits")
+    classes = value_shapes(run.input, run.graph)["logits"][2]
+    if classes != len(run.labels):
+        raise RunError(f"labels: there are {len(run.labels)} for {classes} logits")
     at_least_one = {
         "batch": run.batch,
         "held_out": run.held_out,
@@ -199,7 +225,8 @@ def _check(run: Run) -> None:
             raise RunError(f"{key}: it is at least 1, not {value}")
     if not 0 <= run.seed <= MAX_SEED:
         raise RunError(f"seed: it is 0 to {MAX_SEED}, not {run.seed}")
-    most = math.log(2) if any(operation.weights == "binary" for operation in run.graph) else math.log(3)
+    weights = {node.weights for node in run.graph if isinstance(node, Operation)}
+    most = math.log(2) if "binary" in weights else math.log(3)
     if not 0 < run.distribution.final_entropy < most:
         raise RunError(f"distribution.final_entropy: it is over 0 and under {most:.3f} nats")
     positive = {

@@ -253,3 +253,9 @@ def test_a_label_is_no_markup(model: Model) -> None:
     text = lines(odd, found(SMALL))
     assert "(a\\|b, \\](x), \\<img\\>, \\*\N{REPLACEMENT CHARACTER}\\*, \\&amp;) apart" in text[2]
     assert "![Confusion matrix. Most often confused: a\\|b as \\](x) (2).](confusion.svg)" in text
+
+
+def test_a_network_that_the_run_names_is_told_with_the_recipe(model: Model) -> None:
+    recipe = {"name": "tiny", "network": {"name": "vgg-small", "width": 0.5, "weights": "ternary"}}
+    text = card(dataclasses.replace(model, provenance={**model.provenance, "recipe": recipe}), "1", 1, 1, 1)
+    assert "\nnetwork.name = vgg-small\nnetwork.width = 0.5\nnetwork.weights = ternary\n" in text

@@ -12,10 +12,10 @@ from lrnet.run import RunError, read_run
 RUNS = Path(__file__).parent.parent / "runs"
 
 
-@pytest.mark.parametrize("name", ["digits", "mnist"])
-def test_every_run_in_the_repository_can_be_read(name: str) -> None:
-    run, _ = read_run(RUNS / f"{name}.toml")
-    assert run.name == name
+@pytest.mark.parametrize("path", sorted(RUNS.glob("*.toml")), ids=lambda path: path.stem)
+def test_every_run_in_the_repository_can_be_read(path: Path) -> None:
+    run, _ = read_run(path)
+    assert run.name == path.stem
 
 
 def test_a_layer_reads_what_the_layer_before_it_gives() -> None:
