@@ -59,25 +59,32 @@ def pack(bits: NDArray[np.bool_]) -> NDArray[np.uint8]:
     return np.packbits(np.pad(bits, to_word), axis=-1, bitorder="little")
 
 
-def digest(value: Value) -> bytes:
-    """SHA-256 of one operation's output: packed bits, or floats as little-endian float32, in NHWC order."""
+def digested(value: Value) -> bytes:
+    """What a digest of an operation's output is of: packed bits, or floats as little-endian float32, in NHWC order."""
     content = pack(value) if value.dtype == np.bool_ else value.astype("<f4")
-    return hashlib.sha256(content.tobytes()).digest()
+    return content.tobytes()
 
 
 def check_vectors(
-    network: DiscreteNetwork, images: NDArray[np.uint8]
+    network: DiscreteNetwork, images: NDArray[np.uint8], chunk: int = 16
 ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-    """What a backend must give for images [n, H, W, C].
+    """What a backend must give for images [n, H, W, C], of which `chunk` are worked on at once.
 
     Returns the digests uint8 [members, operations, 32] and the logits float32 [members, n, classes].
     """
-    outputs = [forward(network.graph, member, images) for member in network.members]
-    digests = [[digest(value) for value in values.values()] for values in outputs]
-    return (
-        np.array([[np.frombuffer(entry, np.uint8) for entry in member] for member in digests]),
-        np.stack([values["logits"].reshape(len(images), -1) for values in outputs]),
-    )
+    digests = np.empty((len(network.members), len(network.graph), 32), dtype=np.uint8)
+    answers = np.empty((len(network.members), len(images), len(network.labels)), dtype=np.float32)
+    for index, member in enumerate(network.members):
+        # Rows come first, so that a digest of all of them is one of their chunks in order.
+        hashes = {node.name: hashlib.sha256() for node in network.graph}
+        for start in range(0, len(images), chunk):
+            rows = slice(start, start + chunk)
+            values = forward(network.graph, member, images[rows])
+            for name, value in values.items():
+                hashes[name].update(digested(value))
+            answers[index, rows] = values["logits"].reshape(-1, len(network.labels))
+        digests[index] = [np.frombuffer(each.digest(), np.uint8) for each in hashes.values()]
+    return digests, answers
 
 
 def _apply(node: Node, parameters: Parameters, values: Mapping[str, Value]) -> Value:

@@ -289,8 +289,18 @@ def test_bits_are_packed_in_little_endian_words_with_channel_0_in_bit_0() -> Non
     assert words == (1 | 1 << 9 | 1 << 63, 1 | 1 << 5)
 
 
-def test_a_digest_is_the_sha256_of_packed_bits_or_of_little_endian_floats() -> None:
+def test_a_digest_is_of_packed_bits_or_of_little_endian_floats() -> None:
     bits = np.array([True, False, True]).reshape(1, 1, 1, 3)
-    assert reference.digest(bits) == hashlib.sha256(bytes([5, 0, 0, 0, 0, 0, 0, 0])).digest()
+    assert reference.digested(bits) == bytes([5, 0, 0, 0, 0, 0, 0, 0])
     floats = np.float32([1.5, -2]).reshape(1, 1, 1, 2)
-    assert reference.digest(floats) == hashlib.sha256(struct.pack("<2f", 1.5, -2)).digest()
+    assert reference.digested(floats) == struct.pack("<2f", 1.5, -2)
+
+
+def test_check_vectors_are_of_all_rows_whatever_is_worked_on_at_once() -> None:
+    model = residual()
+    network, images = model.network, model.check.image
+    digests, logits = reference.check_vectors(network, images, chunk=3)
+    outputs = reference.forward(network.graph, network.members[1], images)
+    expected = [hashlib.sha256(reference.digested(value)).digest() for value in outputs.values()]
+    assert [bytes(each) for each in digests[1]] == expected
+    assert logits[1].tobytes() == outputs["logits"].tobytes()
