@@ -22,7 +22,7 @@ from typing import Any
 
 import torch
 
-from lrnet.discrete import DiscreteNetwork, Parameters
+from lrnet.discrete import DiscreteNetwork, Operation, Parameters
 from lrnet.graph import taps, value_shapes
 from lrnet.networks import FloatNetwork
 from lrnet.run import Run, to_run
@@ -189,6 +189,8 @@ def load_discrete(folder: Path) -> DiscreteNetwork:
         )
         shapes = value_shapes(run.input, run.graph)
         for operation in run.graph:
+            if not isinstance(operation, Operation):
+                continue
             shape = (operation.out, taps(operation, shapes[operation.input]))
             if any(member[operation.name].weights.shape != shape for member in members):
                 raise ValueError(f"{operation.name}: weights are {shape}")

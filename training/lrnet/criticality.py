@@ -22,14 +22,16 @@ How far a signal reaches is the depth scale ξ of c_l = exp(-l/ξ), as in Schoen
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from lrnet.flow import outputs
 from lrnet.forward import to_input
-from lrnet.layers import Gaussian
+from lrnet.layers import Gaussian, StochasticLayer
 from lrnet.networks import FloatNetwork, StochasticNetwork
 from lrnet.observe import observe
 
@@ -65,8 +67,9 @@ class ScalePoint:
 
 @torch.no_grad()
 def signals(network: StochasticNetwork, images: Tensor, seed: int = 0) -> list[Signal]:
-    """Each layer's signal in two draws for the same images, uint8 [n, H, W, C].
+    """The signal of each layer with weights in two draws for the same images, uint8 [n, H, W, C].
 
+    It is that of the layer's own sums, without what is added to them.
     Activations are drawn, as in training; over the last draw, a layer's own, the correlation is exact and not sampled.
     Means are taken off at every position, so that only what differs between images counts, and a channel's scale does
     not matter. Channels that never vary are left out; where all are, nothing comes through, and both figures are 0.
@@ -75,15 +78,28 @@ def signals(network: StochasticNetwork, images: Tensor, seed: int = 0) -> list[S
     """
     if len(images) < 2:
         raise ValueError(f"a correlation over images needs at least 2 of them, not {len(images)}")
-    found = []
+    found: list[Signal] = []
+
+    def both(index: int, values: _Two, addends: _Two | None) -> _Two:
+        layer = network.layers[index]
+        if not isinstance(layer, StochasticLayer):
+            return layer(values[0]), layer(values[1])
+        one, other = (
+            observe(layer, value, addend)
+            for value, addend in zip(values, addends or (None, None), strict=True)
+        )
+        found.append(_signal(one.sums, other.sums))
+        return one.drawn, other.drawn
+
     with torch.random.fork_rng(devices=[images.device] if images.is_cuda else []):
         torch.manual_seed(seed)
-        first = second = to_input(images)
-        for layer in network.layers:
-            one, other = observe(layer, first), observe(layer, second)
-            found.append(_signal(one.sums, other.sums))
-            first, second = one.drawn, other.drawn
+        values = to_input(images)
+        deque(outputs(network.graph, (values, values), both), maxlen=0)
     return found
+
+
+_Two = tuple[Tensor, Tensor]
+"""One value in two draws."""
 
 
 def _signal(one: Gaussian, other: Gaussian) -> Signal:
@@ -167,7 +183,7 @@ def scale_curve(
     At the start of the distribution stage a scale of s is a sharpness of s · SHARPNESS, but for the logits' limits.
     The network is left as it was.
     """
-    weights = [layer.weights for layer in network.layers]
+    weights = [layer.weights for layer in network.free]
     temperatures = [each.inverse_temperature.clone() for each in weights]
     count = sum(each.logits[0].numel() for each in weights)
     points = []

@@ -9,6 +9,7 @@ from typing import Any
 
 from lrnet import checkpoint, diagnosis_figure
 from lrnet.diagnosis import UNDECIDED, Diagnosis, Layer, Weights, measure, remarks
+from lrnet.flow import require_chain
 from lrnet.job import Job, Settings, open_job
 from lrnet.networks import StochasticNetwork
 from lrnet.stages import KEPT, plan
@@ -18,7 +19,8 @@ def diagnose(folder: Path, *, data: Path | None, draws: int, out: Path | None = 
     """Prints a table, and writes diagnosis.json and diagnosis.svg into `out`, by default the checkpoint's folder.
 
     Held-out images alone are read, and the run's seed decides all that is drawn. Raises CheckpointError where the
-    state is not one of the distribution stage, or the data are not those of the training; DataError, ValueError.
+    state is not one of the distribution stage, or the data are not those of the training; DataError; ValueError, also
+    for a graph that is no chain, of whose additions the arcsine law knows nothing.
     """
     job, network, epoch = _open(folder, data)
     out = out or folder
@@ -32,6 +34,10 @@ def diagnose(folder: Path, *, data: Path | None, draws: int, out: Path | None = 
 def _open(folder: Path, data: Path | None) -> tuple[Job, StochasticNetwork, int]:
     """The distribution as it is, or as it was before its first layer was frozen."""
     run = checkpoint.load_run(folder)
+    try:
+        require_chain(run.graph)
+    except ValueError as error:
+        raise ValueError(f"{folder}: only chains of bits are diagnosed: {error}") from error
     state = checkpoint.load_state(folder)
     path = folder / "state.pt"
     stage, epoch = state["stage"], state["epoch"]

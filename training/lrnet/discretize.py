@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lrnet.discrete import Operation, Parameters
-from lrnet.forward import discrete_output, discrete_sums, to_input, weights_from_taps
+from lrnet.forward import discrete_output, discrete_sums, to_constants, to_input
+from lrnet.graph import ValueType
 from lrnet.layers import EPSILON
-from lrnet.networks import StochasticNetwork, sources
+from lrnet.networks import StochasticNetwork
 
 NEVER = 2**30
 """The threshold that no sum reaches; its negative is one that every sum reaches."""
@@ -35,13 +36,13 @@ def input_chunks(images: Tensor) -> Chunks:
 def realize_layer(network: StochasticNetwork, index: int, weights: Tensor, inputs: Chunks) -> Parameters:
     """One layer that is not frozen with drawn weights, int8 [out, in, height, width].
 
-    The mean and the variance of its integer sums are measured on inputs, which the discrete layers before it gave for
-    training images, and its batch norm becomes its threshold or head.
+    The mean and the variance of its sums are measured on inputs, which the discrete layers before it gave for
+    training images, and its batch norm becomes its threshold, or scale and bias.
 
     Raises ValueError when γ or β is not finite.
     """
     operation, layer = network.graph[index], network.layers[index]
-    mean, variance = sum_statistics(operation, inputs, weights.float())
+    mean, variance = sum_statistics(operation, inputs, weights.float(), network.types[operation.input])
     gamma, beta = (value.double().cpu().numpy() for value in (layer.norm.gamma, layer.norm.beta))
     if not (np.isfinite(gamma).all() and np.isfinite(beta).all()):
         raise ValueError(f"{operation.name}: its batch norm is not finite, the training has diverged")
@@ -50,25 +51,31 @@ def realize_layer(network: StochasticNetwork, index: int, weights: Tensor, input
 
 
 @torch.no_grad()
-def through(network: StochasticNetwork, index: int, parameters: Parameters, inputs: Chunks) -> Chunks:
-    """What a discrete layer makes of its inputs."""
-    operation = network.graph[index]
-    source = sources(network.image, network.graph)[index]
-    weights = weights_from_taps(operation, source, parameters, inputs[0].device)
+def through(
+    network: StochasticNetwork,
+    index: int,
+    parameters: Parameters,
+    inputs: Chunks,
+    addends: Chunks | None = None,
+) -> Chunks:
+    """What a discrete layer makes of its inputs, and of what it adds."""
+    node = network.graph[index]
+    constants = to_constants(node, parameters, network.shapes[node.input], inputs[0].device)
     return [
-        discrete_output(operation, parameters, discrete_sums(operation, values, weights)) for values in inputs
+        discrete_output(node, constants, values, network.types[node.input], addend)
+        for values, addend in zip(inputs, addends or [None] * len(inputs), strict=True)
     ]
 
 
 def sum_statistics(
-    operation: Operation, chunks: Sequence[Tensor], weights: Tensor
+    operation: Operation, chunks: Chunks, weights: Tensor, source: ValueType
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Mean and variance of an operation's integer sums, float64 [out], over all rows and positions."""
+    """Mean and variance of an operation's sums of values of the type `source`, float64 [out], over rows and positions."""
     count = 0
     total = torch.zeros(operation.out, dtype=torch.float64, device=weights.device)
     squares = torch.zeros_like(total)
     for values in chunks:
-        sums = discrete_sums(operation, values, weights)
+        sums = discrete_sums(operation, values, weights, source)
         count += sums.numel() // operation.out
         total += sums.sum(dim=(0, 2, 3), dtype=torch.float64)
         squares += sums.square().sum(dim=(0, 2, 3), dtype=torch.float64)
@@ -114,7 +121,7 @@ def fold_head(
     gamma: NDArray[np.float64],
     beta: NDArray[np.float64],
 ) -> Parameters:
-    """Scale γ/σ and bias β - γμ/σ, a class; magnitudes under 2⁻⁶⁴, which the format does not hold, become 0."""
+    """Scale γ/σ and bias β - γμ/σ, a channel; magnitudes under 2⁻⁶⁴, which the format does not hold, become 0."""
     scale = gamma / np.sqrt(variance + EPSILON)
     bias = beta - mean * scale
 

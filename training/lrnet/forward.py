@@ -7,15 +7,17 @@ format has it: PyTorch's own sums and means promise no order.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from lrnet.discrete import AveragePool, DiscreteNetwork, Node, Operation, Parameters, Sign
-from lrnet.graph import MAX_FLOAT_SUM, Shape, value_shapes, value_types
-from lrnet.layers import convolve, pad, weight_shape
+from lrnet.flow import outputs
+from lrnet.graph import MAX_FLOAT_SUM, Shape, ValueType, value_shapes, value_types
+from lrnet.layers import columns, convolve, pad, weight_shape
 
 
 def to_input(pixels: Tensor) -> Tensor:
@@ -29,11 +31,11 @@ def discrete_forward(network: DiscreteNetwork, member: int, images: Tensor) -> d
 
     Bits are bool [n, H, W, channels], floats float32 [n, H, W, channels]; the logits come last. All are held at once.
     """
-    outputs: dict[str, Tensor] = {}
+    found: dict[str, Tensor] = {}
     for node, value in _values(network, member, images):
         rows = value.permute(0, 2, 3, 1)
-        outputs[node.name] = rows > 0 if node.output == "bits" else rows
-    return outputs
+        found[node.name] = rows > 0 if node.output == "bits" else rows
+    return found
 
 
 @torch.no_grad()
@@ -48,52 +50,41 @@ def discrete_logits(network: DiscreteNetwork, member: int, images: Tensor, chunk
 
 
 def _values(network: DiscreteNetwork, member: int, images: Tensor) -> Iterator[tuple[Node, Tensor]]:
-    """Every node with its output [n, channels, H, W], bits as ±1. What no later node reads is let go."""
-    graph = network.graph
+    """Every node with its output [n, channels, H, W], bits as ±1."""
+    graph, parameters = network.graph, network.members[member]
     shapes, types = value_shapes(network.input, graph), value_types(graph)
-    last_reader = {name: index for index, node in enumerate(graph) for name in _read_by(node)}
-    values = {"image": to_input(images)}
-    for index, node in enumerate(graph):
-        parameters, value = network.members[member][node.name], values[node.input]
-        if isinstance(node, Sign):
-            output = _signs(value, parameters.threshold)
-        elif isinstance(node, AveragePool):
-            output = _means(value, node.size)
-        elif types[node.input] == "floats":
-            output = _to_floats(parameters, _sums_of_floats(value, parameters))
-        else:
-            weights = weights_from_taps(node, shapes[node.input], parameters, images.device)
-            output = discrete_output(node, parameters, discrete_sums(node, value, weights))
-        if isinstance(node, Operation) and node.add is not None:
-            output = output + values[node.add]
-        values[node.name] = output
-        yield node, output
-        for name in [name for name in values if last_reader.get(name, -1) <= index]:
-            del values[name]
+
+    def apply(index: int, values: Tensor, addend: Tensor | None) -> Tensor:
+        node = graph[index]
+        constants = to_constants(node, parameters[node.name], shapes[node.input], images.device)
+        return discrete_output(node, constants, values, types[node.input], addend)
+
+    return outputs(graph, to_input(images), apply)
 
 
-def _read_by(node: Node) -> Sequence[str]:
-    if isinstance(node, Operation) and node.add is not None:
-        return (node.input, node.add)
-    return (node.input,)
+class Constants(NamedTuple):
+    """One node's parameters as they meet values [n, channels, H, W]; what a node has not is None.
+
+    weights: float32 [out, in, height, width], whole numbers; threshold: int32, or float32 for `sign`; scale and bias:
+    float32, all three [channels].
+    """
+
+    weights: Tensor | None = None
+    threshold: Tensor | None = None
+    scale: Tensor | None = None
+    bias: Tensor | None = None
 
 
-def discrete_sums(operation: Operation, values: Tensor, weights: Tensor) -> Tensor:
-    """Integer sums of pixels or bits, [n, out, H, W], as float32, or as float64 where |sum| may be over 2²⁴."""
-    largest = weights[0].numel() * (128 if operation.input == "image" else 1)
-    exact = torch.float32 if largest <= MAX_FLOAT_SUM else torch.float64
-    with torch.autocast(values.device.type, enabled=False):
-        return convolve(operation, pad(operation, values).to(exact), weights.to(exact)).round()
-
-
-def discrete_output(operation: Operation, parameters: Parameters, sums: Tensor) -> Tensor:
-    """Of integer sums: ±1 by threshold and pooled, or floats by scale and bias with two roundings; [n, out, H, W]."""
-    # As integers, since PyTorch would compare with thresholds in float32, and since their 0 has no sign.
-    integers = sums.int()
-    if operation.output == "floats":
-        return _to_floats(parameters, integers.float())
-    bits = _signs(integers, parameters.threshold)
-    return F.max_pool2d(bits, 2) if operation.pool == 2 else bits
+def to_constants(node: Node, parameters: Parameters, source: Shape, device: torch.device) -> Constants:
+    """A node's parameters on a device; `source` is the shape of what it reads."""
+    on_device = {
+        key: torch.as_tensor(value, device=device)
+        for key, value in vars(parameters).items()
+        if value is not None
+    }
+    if isinstance(node, Operation):
+        on_device["weights"] = weights_from_taps(node, source, parameters, device)
+    return Constants(**on_device)
 
 
 def weights_from_taps(
@@ -105,27 +96,50 @@ def weights_from_taps(
     return taps.view(out, height, width, channels).permute(0, 3, 1, 2).float()
 
 
-def _columns(values: object, device: torch.device) -> Tensor:
-    """One value a channel, as it meets [n, channels, H, W]."""
-    return torch.as_tensor(values, device=device).view(1, -1, 1, 1)
+def discrete_output(
+    node: Node, constants: Constants, values: Tensor, source: ValueType, addend: Tensor | None = None
+) -> Tensor:
+    """A node's output [n, channels, H, W] of float32 values of the type `source`; bits are ±1."""
+    if isinstance(node, Sign):
+        return _signs(values, constants.threshold)
+    if isinstance(node, AveragePool):
+        return _means(values, node.size)
+    sums = discrete_sums(node, values, constants.weights, source)
+    if source != "floats":
+        # As integers, since PyTorch would compare with thresholds in float32, and since their 0 has no sign.
+        sums = sums.int()
+    if node.output == "bits":
+        bits = _signs(sums, constants.threshold)
+        return F.max_pool2d(bits, 2) if node.pool == 2 else bits
+    floats = sums.float() * columns(constants.scale) + columns(constants.bias)
+    return floats if addend is None else floats + addend
 
 
-def _signs(values: Tensor, threshold: object) -> Tensor:
-    return torch.where(values >= _columns(threshold, values.device), 1.0, -1.0)
+def discrete_sums(operation: Operation, values: Tensor, weights: Tensor, source: ValueType) -> Tensor:
+    """Sums [n, out, H, W] of values of the type `source`, with weights [out, in, height, width].
+
+    Of floats they are float32, rounded as the format has it; of pixels or bits whole numbers, as float32, or as
+    float64 where |sum| may be over 2²⁴.
+    """
+    if source == "floats":
+        return _sums_of_floats(values, weights)
+    largest = weights[0].numel() * (128 if source == "pixels" else 1)
+    exact = torch.float32 if largest <= MAX_FLOAT_SUM else torch.float64
+    with torch.autocast(values.device.type, enabled=False):
+        return convolve(operation, pad(operation, values).to(exact), weights.to(exact)).round()
 
 
-def _to_floats(parameters: Parameters, sums: Tensor) -> Tensor:
-    return sums * _columns(parameters.scale, sums.device) + _columns(parameters.bias, sums.device)
-
-
-def _sums_of_floats(values: Tensor, parameters: Parameters) -> Tensor:
+def _sums_of_floats(values: Tensor, weights: Tensor) -> Tensor:
     """`linear`: tap after tap in the order (y, x, channel), from +0, one rounding an addition; [n, out, 1, 1]."""
-    columns = values.permute(0, 2, 3, 1).flatten(1)
-    weights = torch.as_tensor(parameters.weights, device=values.device).float()
+    taps = values.permute(0, 2, 3, 1).flatten(1)
     sums = torch.zeros(len(values), len(weights), device=values.device)
-    for column, row in zip(columns.split(1, dim=1), weights.T, strict=True):
+    for column, row in zip(taps.split(1, dim=1), weights.permute(0, 2, 3, 1).flatten(1).T, strict=True):
         sums += column * row
     return sums[:, :, None, None]
+
+
+def _signs(values: Tensor, threshold: Tensor) -> Tensor:
+    return torch.where(values >= columns(threshold), 1.0, -1.0)
 
 
 def _means(values: Tensor, size: int) -> Tensor:

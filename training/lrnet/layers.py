@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lrnet.discrete import Operation, Parameters
+from lrnet.discrete import AveragePool, Operation, Parameters, Sign
 from lrnet.distributed import mean_over_processes, world
 from lrnet.distributions import WeightDistribution
 from lrnet.graph import Shape
@@ -31,6 +32,11 @@ def weight_shape(operation: Operation, source: Shape) -> tuple[int, int, int, in
     if operation.op == "linear":
         return (operation.out, channels, height, width)
     return (operation.out, channels, operation.kernel, operation.kernel)
+
+
+def columns(values: Tensor) -> Tensor:
+    """One value a channel, [channels], as it meets [n, channels, H, W]."""
+    return values.view(1, -1, 1, 1)
 
 
 def padding_value(operation: Operation) -> float:
@@ -76,18 +82,23 @@ def sample(gaussian: Gaussian, noise: Tensor) -> Tensor:
 
 
 def preactivation(
-    operation: Operation, distribution: WeightDistribution, values: Tensor, centre: float = 0.0
+    operation: Operation,
+    distribution: WeightDistribution,
+    values: Tensor,
+    centre: float | Tensor = 0.0,
+    *,
+    of_floats: bool = False,
 ) -> Gaussian:
     """The sum Σ w·x over random weights, Gaussian by the central limit theorem: mean Σ E[w]·x, variance Σ Var[w]·x².
 
-    For bits x² = 1, padding included, so the variance is one number a channel. For pixels the variance is that of
-    Σ w·(x - centre): the rest, centre·Σ w, is the same at every position of a drawn network, and the batch norm
-    that is estimated anew on each drawn network takes it away.
+    For bits x² = 1, padding included, so the variance is one number a channel. For pixels and floats the variance is
+    that of Σ w·(x - centre), where the centre is the same for all images and positions: the rest, centre·Σ w, is one
+    number a channel of a drawn network, and the batch norm that is estimated anew on each one takes it away.
     """
     mean_weights, variance_weights = distribution.moments()
     padded = pad(operation, values)
     mean = convolve(operation, padded, mean_weights.contiguous(memory_format=torch.channels_last))
-    if operation.input == "image":
+    if operation.input == "image" or of_floats:
         squares = (padded - centre).square()
         return Gaussian(mean, convolve(operation, squares, variance_weights))
     return Gaussian(mean, variance_weights.sum(dim=(1, 2, 3)).view(1, -1, 1, 1))
@@ -128,10 +139,9 @@ def normalize(gaussian: Gaussian, mean: Tensor, variance: Tensor, gamma: Tensor,
     """γ·(x - mean)/σ + β of Gaussians x, all of them [channels]."""
     scale = gamma * torch.rsqrt(variance + EPSILON)
     shift = beta - mean * scale
-    columns = (1, -1, 1, 1)
     return Gaussian(
-        torch.addcmul(shift.view(columns), gaussian.mean, scale.view(columns)),
-        gaussian.variance * scale.square().view(columns),
+        torch.addcmul(columns(shift), gaussian.mean, columns(scale)),
+        gaussian.variance * columns(scale.square()),
     )
 
 
@@ -139,23 +149,32 @@ class StochasticLayer(nn.Module):
     """Convolution or linear with random weights, batch norm, and a drawn sign, pooled where the operation says so.
 
     The maximum of drawn pre-activations has the sign that the OR of their drawn bits has, so the pool comes
-    before the sign: a gradient then reaches the one position that decided.
+    before the sign: a gradient then reaches the one position that decided. Where the operation gives floats they are
+    drawn, too, and what is added to them is not.
     """
 
-    def __init__(self, operation: Operation, source: Shape, centre: float) -> None:
+    def __init__(
+        self, operation: Operation, source: Shape, centre: float, *, of_floats: bool = False
+    ) -> None:
+        """`centre` is that of pixels; sums of floats take each float's mean over the batch."""
         super().__init__()
         self.operation = operation
         self.centre = centre
+        self.of_floats = of_floats
         self.weights = WeightDistribution(operation.weights, weight_shape(operation, source))
         self.norm = MomentBatchNorm(operation.out)
 
-    def forward(self, values: Tensor, generators: Generators | None = None) -> Tensor:
-        gaussian = preactivation(self.operation, self.weights, values, self.centre)
-        return self.draw(gaussian, normal_like(gaussian.mean, generators))
+    def forward(
+        self, values: Tensor, generators: Generators | None = None, addend: Tensor | None = None
+    ) -> Tensor:
+        centre = mean_over_processes(values.mean(dim=0, keepdim=True)) if self.of_floats else self.centre
+        gaussian = preactivation(self.operation, self.weights, values, centre, of_floats=self.of_floats)
+        return self.draw(gaussian, normal_like(gaussian.mean, generators), addend)
 
-    def draw(self, gaussian: Gaussian, noise: Tensor) -> Tensor:
+    def draw(self, gaussian: Gaussian, noise: Tensor, addend: Tensor | None = None) -> Tensor:
         """All of a layer that is not a sum over weights: steps that `torch.compile` makes one of."""
-        return activation(self.operation, sample(self.norm(gaussian), noise))
+        values = activation(self.operation, sample(self.norm(gaussian), noise))
+        return values if addend is None else values + addend
 
 
 def activation(operation: Operation, values: Tensor) -> Tensor:
@@ -167,36 +186,41 @@ def activation(operation: Operation, values: Tensor) -> Tensor:
     return straight_through_sign(values)
 
 
-class FrozenLayer(nn.Module):
-    """A layer whose discrete weights and thresholds are settled; it passes no gradient on, and draws nothing.
+class SignLayer(nn.Module):
+    """Signs of floats less a threshold a channel; the gradient that a sign passes moves the threshold too.
 
-    weights: float32 [out, in, height, width], whole numbers; threshold: int32 [out], see `Parameters`.
+    v - t >= 0 says the same of float32 as v >= t, which is how the format has it.
     """
 
-    weights: Tensor
-    threshold: Tensor
-
-    def __init__(self, operation: Operation, source: Shape) -> None:
+    def __init__(self, node: Sign, channels: int) -> None:
         super().__init__()
-        self.operation = operation
-        self.register_buffer("weights", torch.zeros(weight_shape(operation, source)))
-        self.register_buffer("threshold", torch.zeros(operation.out, dtype=torch.int32))
+        self.node = node
+        self.threshold = nn.Parameter(torch.zeros(channels))
 
-    @torch.no_grad()
-    def settle(self, parameters: Parameters) -> None:
-        """Takes over a discrete layer."""
-        out, channels, height, width = self.weights.shape
-        taps = torch.from_numpy(parameters.weights).view(out, height, width, channels)
-        self.weights.copy_(taps.permute(0, 3, 1, 2))
-        self.threshold.copy_(torch.from_numpy(parameters.threshold))
+    def forward(
+        self, values: Tensor, generators: Generators | None = None, addend: Tensor | None = None
+    ) -> Tensor:
+        return straight_through_sign(values - columns(self.threshold))
 
     def discrete(self) -> Parameters:
-        """The layer as the format holds it."""
-        taps = self.weights.permute(0, 2, 3, 1).flatten(1).to(torch.int8)
-        return Parameters(taps.cpu().numpy(), self.threshold.cpu().numpy())
+        """The layer as the format holds it. Raises ValueError when a threshold is not finite."""
+        threshold = self.threshold.detach().float().cpu().numpy().copy()
+        if not np.isfinite(threshold).all():
+            raise ValueError(f"{self.node.name}: its thresholds are not finite, the training has diverged")
+        return Parameters(threshold=threshold)
 
-    @torch.no_grad()
-    def forward(self, values: Tensor, generators: Generators | None = None) -> Tensor:
-        sums = convolve(self.operation, pad(self.operation, values), self.weights).round().int()
-        bits = torch.where(sums >= self.threshold.view(1, -1, 1, 1), 1.0, -1.0).to(values.dtype)
-        return F.max_pool2d(bits, 2) if self.operation.pool == 2 else bits
+
+class MeanLayer(nn.Module):
+    """Means over squares of floats: an average pool."""
+
+    def __init__(self, node: AveragePool) -> None:
+        super().__init__()
+        self.node = node
+
+    def forward(
+        self, values: Tensor, generators: Generators | None = None, addend: Tensor | None = None
+    ) -> Tensor:
+        return F.avg_pool2d(values, self.node.size)
+
+    def discrete(self) -> Parameters:
+        return Parameters()

@@ -12,7 +12,7 @@ from torch import Tensor
 from lrnet.calibrate import accuracy, log_loss, mean_probabilities
 from lrnet.data import Split
 from lrnet.discrete import Parameters
-from lrnet.layers import FrozenLayer, StochasticLayer
+from lrnet.layers import StochasticLayer
 from lrnet.networks import StochasticNetwork
 from lrnet.versions import Evidence, best_version, draws, versions
 
@@ -60,15 +60,18 @@ def drawn(network: StochasticNetwork, evidence: Evidence, count: int) -> Candida
 def _put_together(
     network: StochasticNetwork, evidence: Evidence, of: Callable[[StochasticLayer], Iterable[Tensor]]
 ) -> Candidate:
-    """A network whose layers are the best of the versions that are made of each; frozen layers stay as they are."""
+    """A network whose layers are the best of the versions that are made of each.
+
+    Layers that are frozen or have no weights are taken as they are.
+    """
     member: dict[str, Parameters] = {}
-    for index, (operation, layer) in enumerate(zip(network.graph, network.layers, strict=True)):
-        if isinstance(layer, FrozenLayer):
-            parameters = layer.discrete()
-        else:
+    for index, (node, layer) in enumerate(zip(network.graph, network.layers, strict=True)):
+        if isinstance(layer, StochasticLayer):
             parameters = best_version(network, index, of(layer), evidence).parameters
-        member[operation.name] = parameters
-        if operation.output == "bits":
+        else:
+            parameters = layer.discrete()
+        member[node.name] = parameters
+        if node is not network.graph[-1]:
             evidence = evidence.behind(network, index, parameters)
     return Candidate(member, evidence.logits(network, parameters))
 

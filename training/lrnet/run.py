@@ -13,8 +13,7 @@ from lrnet.architectures import Architecture, ArchitectureName, Weights, build
 from lrnet.augment import Augmentation
 from lrnet.discrete import AveragePool, Input, Node, Operation, Sign
 from lrnet.distributions import SHARPNESS
-from lrnet.graph import value_shapes
-from lrnet.networks import sources
+from lrnet.networks import trained_shapes
 from lrnet.objective import Objective
 
 MAX_SEED = 2**40
@@ -202,12 +201,11 @@ _CHOICES: Mapping[type, Mapping[str, tuple[str, ...]]] = {
 
 def _check(run: Run) -> None:
     try:
-        sources(run.input, run.graph)
+        shapes = trained_shapes(run.input, run.graph)
     except ValueError as error:
         raise RunError(f"graph: {error}") from error
-    classes = value_shapes(run.input, run.graph)["logits"][2]
-    if classes != len(run.labels):
-        raise RunError(f"labels: there are {len(run.labels)} for {classes} logits")
+    if shapes["logits"][2] != len(run.labels):
+        raise RunError(f"labels: there are {len(run.labels)} for {shapes['logits'][2]} logits")
     at_least_one = {
         "batch": run.batch,
         "held_out": run.held_out,

@@ -12,9 +12,10 @@ from torch import Tensor, nn
 from lrnet import distributed
 from lrnet.calibrate import accuracy, mean_probabilities
 from lrnet.criticality import critical_sharpness
+from lrnet.flow import weighted
 from lrnet.forward import to_input
 from lrnet.job import Job
-from lrnet.layers import FrozenLayer, StochasticLayer
+from lrnet.layers import StochasticLayer
 from lrnet.members import most_probable
 from lrnet.networks import FloatNetwork, StochasticNetwork, straight_through_weights
 from lrnet.run import FloatStage, Run
@@ -39,7 +40,7 @@ KEPT: Mapping[Kind, str] = {"twin": "float.pt", "distribution": "distribution.pt
 class Step:
     """One stage of a run, by what it fits.
 
-    frozen: layers, from the input on, that are discrete already; before: epochs of its kind that came before it.
+    frozen: nodes, from the input on, that are discrete already; before: epochs of its kind that came before it.
     """
 
     kind: Kind
@@ -52,12 +53,14 @@ class Step:
 def plan(run: Run) -> tuple[Step, ...]:
     """The stages of a run in order.
 
-    With the straight-through estimator the third has as many epochs as the distribution and the freezing together.
+    A stage of freezing begins when a layer with weights has become discrete, and with it the nodes without weights
+    before it: a sign's thresholds are learned until the layer that it leads to is settled. With the straight-through
+    estimator the third has as many epochs as the distribution and the freezing together.
     """
     epochs = run.freezing.epochs
     freezing = [
-        Step("freezing", f"freezing {operation.name}", epochs, index + 1, index * epochs)
-        for index, operation in enumerate(run.graph[:-1])
+        Step("freezing", f"freezing {run.graph[index].name}", epochs, index + 1, place * epochs)
+        for place, index in enumerate(weighted(run.graph)[:-1])
         if epochs > 0
     ]
     start = (Step("twin", "twin", run.twin.epochs), Step("signs", "signs", run.signs.epochs))
@@ -108,7 +111,11 @@ def _floats(job: Job, step: Step, predecessor: nn.Module | None) -> Stage:
     peak = settings.learning_rate
     groups = [
         {"params": list(network.weights), "peak": peak, "weight_decay": settings.weight_decay},
-        {"params": list(network.norms.parameters()), "peak": peak, "weight_decay": 0.0},
+        {
+            "params": [*network.norms.parameters(), *network.thresholds],
+            "peak": peak,
+            "weight_decay": 0.0,
+        },
     ]
     return Stage(network, groups, lambda step, progress: None, held_out_accuracy)
 
@@ -142,8 +149,9 @@ def _freezing(job: Job, frozen: int, predecessor: nn.Module | None) -> Stage:
         assert isinstance(predecessor, StochasticNetwork)
         index = frozen - 1
         evidence = Evidence.of(job.sample(settings.images), job.held_out_images, job.held_out.labels)
-        for before in range(index):
-            evidence = evidence.behind(predecessor, before, predecessor.layers[before].discrete())
+        settled_before = [layer.discrete() for layer in predecessor.layers[:index]]
+        for before, parameters in enumerate(settled_before):
+            evidence = evidence.behind(predecessor, before, parameters)
         choice = best_version(
             predecessor, index, versions(predecessor.layers[index], settings.candidates), evidence
         )
@@ -155,11 +163,8 @@ def _freezing(job: Job, frozen: int, predecessor: nn.Module | None) -> Stage:
                 "held_out_log_losses": [round(loss, 5) for loss in choice.losses],
             }
         )
-        for before in range(index):
-            network.layers[before] = predecessor.layers[before]
-        layer = network.layers[index]
-        assert isinstance(layer, FrozenLayer)
-        layer.settle(choice.parameters)
+        for layer, parameters in zip(network.layers, [*settled_before, choice.parameters], strict=False):
+            layer.settle(parameters)
         for behind in range(frozen, len(network.layers)):
             network.layers[behind] = predecessor.layers[behind]
         distributed.share(network)
@@ -196,7 +201,10 @@ def _stochastic(
     groups = [
         {"params": [layer.weights.logits for layer in free], "peak": learning_rate, "weight_decay": 0.0},
         {
-            "params": [value for layer in free for value in layer.norm.parameters()],
+            "params": [
+                *(value for layer in free for value in layer.norm.parameters()),
+                *(layer.threshold for layer in network.free_signs),
+            ],
             "peak": norm_learning_rate,
             "weight_decay": 0.0,
         },
@@ -209,8 +217,8 @@ def settled(job: Job, network: FloatNetwork) -> StochasticNetwork:
     """The network of a straight-through estimator as a distribution with all mass on its discrete weights."""
     discrete = FloatNetwork(job.run.input, job.run.graph, "sign").to(job.device)
     discrete.load_state_dict(network.state_dict())
-    for operation, weights in zip(job.run.graph, discrete.weights, strict=True):
-        weights.copy_(straight_through_weights(weights, operation.weights))
+    for index, weights in zip(weighted(job.run.graph), discrete.weights, strict=True):
+        weights.copy_(straight_through_weights(weights, job.run.graph[index].weights))
     result = StochasticNetwork(job.run.input, job.run.graph, job.pixel_mean).to(job.device)
     result.start_from(discrete)
     return result

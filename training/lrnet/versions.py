@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain
 
@@ -14,38 +14,48 @@ from torch import Tensor
 from lrnet.calibrate import fit_temperature, log_loss, mean_probabilities
 from lrnet.discrete import Parameters
 from lrnet.discretize import Chunks, input_chunks, realize_layer, through
+from lrnet.flow import added_by, read_behind
 from lrnet.layers import StochasticLayer
 from lrnet.networks import StochasticNetwork
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """What versions of a layer are judged by, both at that layer's input.
+    """What versions of a layer are judged by: all values that are there when it is its turn and are read from then on.
 
     measured: training images, on which batch norm is measured; deciding: held-out images, with labels [n].
     """
 
-    measured: Chunks
-    deciding: Chunks
+    measured: Mapping[str, Chunks]
+    deciding: Mapping[str, Chunks]
     labels: NDArray[np.int64]
 
     @staticmethod
     def of(measured: Tensor, deciding: Tensor, labels: NDArray[np.int64]) -> Evidence:
         """At the input of a network, from images uint8 [n, H, W, C]."""
-        return Evidence(input_chunks(measured), input_chunks(deciding), labels)
+        return Evidence({"image": input_chunks(measured)}, {"image": input_chunks(deciding)}, labels)
 
     def behind(self, network: StochasticNetwork, index: int, parameters: Parameters) -> Evidence:
-        """At the input of the layer behind."""
-        return Evidence(
-            through(network, index, parameters, self.measured),
-            through(network, index, parameters, self.deciding),
-            self.labels,
+        """When it is the next layer's turn."""
+        name = network.graph[index].name
+        measured, deciding = (
+            read_behind({**values, name: _output(network, index, parameters, values)}, network.readers, index)
+            for values in (self.measured, self.deciding)
         )
+        return Evidence(measured, deciding, self.labels)
 
     def logits(self, network: StochasticNetwork, parameters: Parameters) -> NDArray[np.float32]:
-        """Of the images that decide, float32 [n, classes], at the input of the last layer."""
-        chunks = through(network, len(network.graph) - 1, parameters, self.deciding)
+        """Of the images that decide, float32 [n, classes], when it is the last layer's turn."""
+        chunks = _output(network, len(network.graph) - 1, parameters, self.deciding)
         return torch.cat([values.flatten(1) for values in chunks]).cpu().numpy()
+
+
+def _output(
+    network: StochasticNetwork, index: int, parameters: Parameters, values: Mapping[str, Chunks]
+) -> Chunks:
+    node = network.graph[index]
+    add = added_by(node)
+    return through(network, index, parameters, values[node.input], None if add is None else values[add])
 
 
 @dataclass(frozen=True)
@@ -76,7 +86,8 @@ def best_version(
     The layers behind it take their most probable weights, with batch norms measured anew behind each version. The
     log-loss is that of the best temperature: accuracy moves in steps of 1/n and cannot tell most versions apart.
     """
-    measured = [realize_layer(network, index, weights, evidence.measured) for weights in candidates]
+    inputs = evidence.measured[network.graph[index].input]
+    measured = [realize_layer(network, index, weights, inputs) for weights in candidates]
     if len(measured) == 1:
         return Choice(measured[0], 0, ())
     losses = [_loss(network, index, parameters, evidence) for parameters in measured]
@@ -85,11 +96,17 @@ def best_version(
 
 
 def _loss(network: StochasticNetwork, index: int, parameters: Parameters, evidence: Evidence) -> float:
-    while network.graph[index].output == "bits":
-        evidence = evidence.behind(network, index, parameters)
-        index += 1
-        weights = network.layers[index].weights.most_probable()
-        parameters = realize_layer(network, index, weights, evidence.measured)
+    for behind in range(index + 1, len(network.graph)):
+        evidence = evidence.behind(network, behind - 1, parameters)
+        parameters = _most_probable(network, behind, evidence)
     logits = evidence.logits(network, parameters)
     temperature = fit_temperature(logits[None], evidence.labels)
     return log_loss(mean_probabilities(logits[None], temperature), evidence.labels)
+
+
+def _most_probable(network: StochasticNetwork, index: int, evidence: Evidence) -> Parameters:
+    layer = network.layers[index]
+    if not isinstance(layer, StochasticLayer):
+        return layer.discrete()
+    inputs = evidence.measured[network.graph[index].input]
+    return realize_layer(network, index, layer.weights.most_probable(), inputs)

@@ -56,6 +56,14 @@ def residual_graph(
     return (*graph, AveragePool("means", x, means), head)
 
 
+def listed(graph: Sequence[Node]) -> list[dict[str, Any]]:
+    """A graph as a run's table has it."""
+    return [
+        {key: value for key, value in {**vars(node), "op": node.op}.items() if value is not None}
+        for node in graph
+    ]
+
+
 @strategies.composite
 def networks(draw: strategies.DrawFn, most_members: int = 3) -> DiscreteNetwork:
     """A network of up to six nodes before its head: every op, every attribute and every way to branch and to add."""

@@ -1,4 +1,4 @@
-"""Ten steps of every stage in float64, alone or as one of several processes: `shared_batches.py FILE`.
+"""Ten steps of every stage in float64, alone or as one of several processes: `shared_batches.py FILE chain | residual`.
 
 The first process writes the parameters and buffers that they ended with, by stage.
 """
@@ -9,10 +9,11 @@ import sys
 from pathlib import Path
 
 import torch
+from networks import listed, residual_graph
 
 from lrnet import distributed
 from lrnet.job import Job, Settings, open_job
-from lrnet.run import read_run
+from lrnet.run import read_run, to_run
 from lrnet.stages import Stage, build, plan
 from lrnet.train import batches, descend
 
@@ -28,9 +29,12 @@ OVERRIDES = [
 ]
 
 
-def main(path: Path) -> None:
+def main(path: Path, graph: str) -> None:
     torch.set_num_threads(1)
-    run, _ = read_run(RUN, OVERRIDES)
+    _, table = read_run(RUN, OVERRIDES)
+    if graph == "residual":
+        table["graph"] = listed(residual_graph(widths=(8, 8), convolutions=1, classes=10))
+    run = to_run(table)
     settings = Settings(torch.device("cpu"), quiet=True)
     distributed.begin(settings.device)
     job = open_job(run, path.parent, path.parent / "log.jsonl", None, settings)
@@ -59,4 +63,4 @@ def _train(job: Job, stage: Stage, seed: int, *, taught: bool) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), sys.argv[2])

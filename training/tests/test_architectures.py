@@ -124,7 +124,7 @@ def test_resnet_18_ends_with_means_over_the_largest_squares(
     assert value_shapes(image, graph)["mean"][:2] == left
 
 
-@pytest.mark.parametrize("name", ["cifar10-vgg-small", "mnist-binary"])
+@pytest.mark.parametrize("name", ["cifar10-vgg-small", "cifar10-resnet-18", "mnist-binary"])
 def test_a_run_may_name_its_network(name: str) -> None:
     run, table = read_run(RUNS / f"{name}.toml")
     architecture = Architecture(**table["network"])

@@ -126,16 +126,16 @@ def pixels(count: int, seed: int = 0) -> torch.Tensor:
 def test_statistics_are_the_same_in_one_chunk_and_in_many() -> None:
     images = to_input(pixels(20))
     weights = torch.randint(-1, 2, (6, 1, 3, 3)).float()
-    whole = sum_statistics(GRAPH[0], [images], weights)
-    parts = sum_statistics(GRAPH[0], images.split(7), weights)
+    whole = sum_statistics(GRAPH[0], [images], weights, "pixels")
+    parts = sum_statistics(GRAPH[0], images.split(7), weights, "pixels")
     np.testing.assert_allclose(parts, whole, rtol=1e-12)
 
 
 def test_statistics_are_exact_means_and_variances_of_integer_sums() -> None:
     images = to_input(pixels(3))
     weights = torch.randint(-1, 2, (6, 1, 3, 3)).float()
-    sums = discrete_sums(GRAPH[0], images, weights)
-    mean, variance = sum_statistics(GRAPH[0], [images], weights)
+    sums = discrete_sums(GRAPH[0], images, weights, "pixels")
+    mean, variance = sum_statistics(GRAPH[0], [images], weights, "pixels")
     for channel in range(6):
         values = [Fraction(int(value)) for value in sums[:, channel].flatten()]
         expected = sum(values) / len(values)

@@ -17,25 +17,30 @@ RUN = Path(__file__).parent.parent / "runs" / "digits.toml"
 SCRIPT = Path(__file__).parent / "shared_batches.py"
 
 
-def trained(folder: Path, processes: int) -> dict[str, dict[str, torch.Tensor]]:
+def trained(folder: Path, graph: str, processes: int) -> dict[str, dict[str, torch.Tensor]]:
     folder.mkdir()
     launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
-    command = [sys.executable, *(launcher if processes > 1 else []), str(SCRIPT), str(folder / "ended.pt")]
+    command = [
+        sys.executable,
+        *(launcher if processes > 1 else []),
+        str(SCRIPT),
+        str(folder / "ended.pt"),
+        graph,
+    ]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     return torch.load(folder / "ended.pt", weights_only=True)
 
 
-def test_two_processes_end_where_one_does_after_ten_steps_of_every_stage(tmp_path: Path) -> None:
-    one, two = trained(tmp_path / "one", 1), trained(tmp_path / "two", 2)
-    assert list(one) == [
-        "twin",
-        "signs",
-        "distribution",
-        "freezing conv1",
-        "freezing conv2",
-        "freezing linear1",
-    ]
+@pytest.mark.parametrize(
+    ("graph", "frozen"),
+    [("chain", ["conv1", "conv2", "linear1"]), ("residual", ["stem", "x0.0", "r1.0", "x1.0"])],
+)
+def test_two_processes_end_where_one_does_after_ten_steps_of_every_stage(
+    tmp_path: Path, graph: str, frozen: list[str]
+) -> None:
+    one, two = trained(tmp_path / "one", graph, 1), trained(tmp_path / "two", graph, 2)
+    assert list(one) == ["twin", "signs", "distribution", *(f"freezing {name}" for name in frozen)]
     for stage, state in one.items():
         for name, value in state.items():
             torch.testing.assert_close(two[stage][name], value, rtol=1e-6, atol=1e-6)

@@ -9,7 +9,7 @@ from networks import residual_graph
 
 from lrnet.discrete import AveragePool, Input, Node, Operation, Sign
 from lrnet.graph import require_check_work, taps, value_shapes, value_types
-from lrnet.networks import sources
+from lrnet.networks import trained_shapes
 
 CIFAR = Input(32, 32, 3)
 RESNET18 = residual_graph((64, 128, 256, 512), 4, 10)
@@ -146,7 +146,17 @@ def test_check_vectors_of_floats_cost_what_the_format_says() -> None:
         require_check_work(graph, shapes, 4_643_208, 1)
 
 
-def test_only_chains_are_trained() -> None:
-    value_shapes(CIFAR, RESNET18)
-    with pytest.raises(ValueError, match="stem: the last operation, and no other, gives floats"):
-        sources(CIFAR, RESNET18)
+def test_sums_that_float32_may_not_hold_are_not_trained() -> None:
+    graph = (
+        Operation("sums", "linear", "image", 4, "binary"),
+        Operation("logits", "linear", "sums", 2, "binary", "floats"),
+    )
+    trained_shapes(Input(256, 512, 1), graph)
+    value_shapes(Input(257, 512, 1), graph)
+    with pytest.raises(ValueError, match=r"sums: its sums may leave ±2\^24"):
+        trained_shapes(Input(257, 512, 1), graph)
+
+
+def test_sums_of_floats_are_trained_whatever_their_number() -> None:
+    stem = Operation("stem", "conv2d", "image", 16, "binary", "floats")
+    trained_shapes(Input(1024, 1024, 1), (stem, Operation("logits", "linear", "stem", 1, "binary", "floats")))

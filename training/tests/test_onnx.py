@@ -8,30 +8,37 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from networks import residual_graph
 
 from lrnet.discrete import Input, Operation
 from lrnet.networks import FloatNetwork
 from lrnet.onnx import baseline_logits, to_image, to_onnx
 
-IMAGE = Input(height=9, width=12, channels=3)
+IMAGE = Input(height=8, width=12, channels=3)
 GRAPH = (
     Operation("conv1", "conv2d", "image", 6, "binary", kernel=3, stride=2, padding=1),
     Operation("conv2", "conv2d", "conv1", 5, "ternary", kernel=2, padding=1, pool=2),
     Operation("dense", "linear", "conv2", 7, "ternary"),
     Operation("logits", "linear", "dense", 4, "ternary", output="floats"),
 )
+RESIDUAL = residual_graph(widths=(4, 6), convolutions=2, classes=4, means=2)
 
 
-@pytest.fixture(scope="module")
-def twin() -> FloatNetwork:
-    """Random weights, and batch norms that have seen images, so that each of their numbers matters."""
+@pytest.fixture(scope="module", params=["chain", "residual"])
+def twin(request: pytest.FixtureRequest) -> FloatNetwork:
+    """Random weights, and batch norms and thresholds that have seen images, so that each of their numbers matters."""
     torch.manual_seed(5)
-    network = FloatNetwork(IMAGE, GRAPH, "hardtanh")
+    if request.param == "chain":
+        network = FloatNetwork(IMAGE, GRAPH, "hardtanh")
+    else:
+        network = FloatNetwork(IMAGE, RESIDUAL, "relu")
     for norm in network.norms:
         torch.nn.init.uniform_(norm.weight, -1.5, 1.5)
         torch.nn.init.uniform_(norm.bias, -1, 1)
+    for threshold in network.thresholds:
+        torch.nn.init.uniform_(threshold, -1, 1)
     for _ in range(20):
-        network(torch.randint(-128, 128, (32, 3, 9, 12)).float())
+        network(torch.randint(-128, 128, (32, 3, 8, 12)).float())
     return network.eval()
 
 
@@ -44,7 +51,7 @@ def file(twin: FloatNetwork) -> bytes:
 def test_onnxruntime_gives_pytorchs_logits_for_any_number_of_rows(
     twin: FloatNetwork, file: bytes, rows: int
 ) -> None:
-    pixels = np.random.default_rng(rows).integers(0, 256, (rows, 9, 12, 3), dtype=np.uint8)
+    pixels = np.random.default_rng(rows).integers(0, 256, (rows, 8, 12, 3), dtype=np.uint8)
     with torch.inference_mode():
         expected = twin(torch.from_numpy(to_image(pixels))).numpy()
     assert expected.std() > 0.1
@@ -52,7 +59,7 @@ def test_onnxruntime_gives_pytorchs_logits_for_any_number_of_rows(
 
 
 def test_rows_do_not_depend_on_the_chunk_that_they_are_in(file: bytes) -> None:
-    pixels = np.random.default_rng(0).integers(0, 256, (7, 9, 12, 3), dtype=np.uint8)
+    pixels = np.random.default_rng(0).integers(0, 256, (7, 8, 12, 3), dtype=np.uint8)
     whole = baseline_logits(file, pixels)
     np.testing.assert_allclose(baseline_logits(file, pixels, chunk=2), whole, rtol=1e-5, atol=1e-5)
 
@@ -61,7 +68,7 @@ def test_input_and_output_are_named_and_shaped_as_the_format_says(file: bytes) -
     graph = onnx.load_from_string(file).graph
     ((image,), (logits,)) = graph.input, graph.output
     assert (image.name, logits.name) == ("image", "logits")
-    for value, sizes in ((image, [3, 9, 12]), (logits, [4])):
+    for value, sizes in ((image, [3, 8, 12]), (logits, [4])):
         rows, *rest = value.type.tensor_type.shape.dim
         assert value.type.tensor_type.elem_type == onnx.TensorProto.FLOAT
         assert rows.dim_param != ""

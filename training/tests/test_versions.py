@@ -14,8 +14,8 @@ from lrnet.data import read_training
 from lrnet.diagnose import diagnose
 from lrnet.discrete import DiscreteNetwork
 from lrnet.forward import discrete_forward, to_input
+from lrnet.frozen import FrozenLayer
 from lrnet.job import Settings
-from lrnet.layers import FrozenLayer
 from lrnet.members import drawn, frozen, most_probable
 from lrnet.networks import FloatNetwork, StochasticNetwork, straight_through_weights
 from lrnet.run import Run, read_run, to_run
