@@ -35,6 +35,11 @@ WARM_UP = 0.2
 """The part of a stage in which the learning rate rises."""
 
 
+MOST_COMPILED = 128
+"""Versions of a compiled step, one for each shape of a layer, in training and in evaluation; by PyTorch's own limit, 8,
+the later layers of a ResNet-18 would not be compiled."""
+
+
 def train(
     table: Mapping[str, Any],
     folder: Path,
@@ -132,6 +137,7 @@ def _fit(
         done = resumed["epoch"]
     distributed.share(stage.network)
     if job.settings.compile:
+        torch._dynamo.config.recompile_limit = MOST_COMPILED
         stage.network.compile_steps()
     steps = max(1, len(job.images) // job.run.batch)
     total = step.epochs * steps

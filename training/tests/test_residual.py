@@ -124,23 +124,28 @@ def test_thresholds_of_signs_are_learned_in_every_stage(trained: Path) -> None:
         assert np.array_equal(members[1][name].threshold, learned.numpy())
 
 
-def test_frozen_layers_give_the_values_of_the_discrete_network_to_the_bit(trained: Path) -> None:
+@pytest.mark.parametrize(
+    ("precision", "bfloat16"), [(torch.float32, False), (torch.float32, True), (torch.float64, False)]
+)
+def test_frozen_layers_give_the_values_of_the_discrete_network_to_the_bit(
+    trained: Path, precision: torch.dtype, bfloat16: bool
+) -> None:
     run = run_of(trained)
     network = StochasticNetwork(run.input, run.graph, 128.0, frozen=8)
     network.load_state_dict(load_tensors(trained / "state.pt")["network"])
+    network.to(precision)
     images = held_out_images(trained)[:50]
     expected = discrete_forward(load_discrete(trained), 0, images)
-    for precision in (torch.float32, torch.float64):
-        values = to_input(images).to(precision)
-        network.to(precision)
-        found = outputs(
-            run.graph[:8], values, lambda index, *given: network.layers[index](given[0], None, given[1])
-        )
-        for node, value in found:
+
+    def output(index: int, values: torch.Tensor, addend: torch.Tensor | None) -> torch.Tensor:
+        return network.layers[index](values, None, addend)
+
+    with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
+        for node, value in outputs(run.graph[:8], to_input(images).to(precision), output):
+            assert value.dtype == precision
             rows = value.permute(0, 2, 3, 1)
-            wanted = expected[node.name] if node.output == "floats" else expected[node.name] * 2.0 - 1
-            assert rows.dtype == precision
-            assert torch.equal(rows.float(), wanted.float()), node.name
+            found = rows > 0 if node.output == "bits" else rows.float()
+            assert torch.equal(found, expected[node.name]), node.name
 
 
 def test_frozen_layers_are_in_the_answering_member_as_they_were_frozen(trained: Path) -> None:
