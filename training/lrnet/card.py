@@ -250,7 +250,7 @@ def _training(model: Model, version: str, findings: Findings | None) -> str:
         ("seed", str(made["seed"])),
         ("hardware", f"{made['hardware']}, {made['seconds']:,.0f} s"),
         ("versions", versions),
-        ("members", _members(made["chosen"])),
+        ("members", _members(made["chosen"], made["recipe"])),
     ]
     recipe = "\n".join(_flattened(made["recipe"]))
     return "\n".join(
@@ -272,9 +272,14 @@ def _training(model: Model, version: str, findings: Findings | None) -> str:
     )
 
 
-def _members(chosen: Sequence[int]) -> str:
-    named = ", ".join("the most probable network" if place == 0 else f"draw {place}" for place in chosen)
-    return f"{named}: chosen on the held-out images, the best alone first"
+def _members(chosen: Sequence[int], recipe: Mapping[str, Any]) -> str:
+    if recipe.get("method") == "ste":
+        return "the network that the straight-through estimator trained"
+    frozen = recipe.get("freezing", {}).get("candidates", 0) > 0
+    best = "the frozen network" if frozen else "the most probable network"
+    named = ", ".join(best if place == 0 else f"draw {place}" for place in chosen)
+    first = "the frozen one" if frozen else "the best alone"
+    return f"{named}: chosen on the held-out images, {first} first"
 
 
 def _flattened(recipe: Mapping[str, Any], prefix: str = "") -> Iterable[str]:

@@ -259,3 +259,21 @@ def test_a_network_that_the_run_names_is_told_with_the_recipe(model: Model) -> N
     recipe = {"name": "tiny", "network": {"name": "vgg-small", "width": 0.5, "weights": "ternary"}}
     text = card(dataclasses.replace(model, provenance={**model.provenance, "recipe": recipe}), "1", 1, 1, 1)
     assert "\nnetwork.name = vgg-small\nnetwork.width = 0.5\nnetwork.weights = ternary\n" in text
+
+
+@pytest.mark.parametrize(
+    ("recipe", "members"),
+    [
+        (
+            {"freezing": {"candidates": 16}},
+            "the frozen network, draw 3: chosen on the held-out images, the frozen one first",
+        ),
+        ({"method": "ste"}, "the network that the straight-through estimator trained"),
+    ],
+)
+def test_a_member_that_was_frozen_or_trained_straight_through_is_called_so(
+    model: Model, recipe: dict[str, Any], members: str
+) -> None:
+    provenance = {**model.provenance, "chosen": [0, 3], "recipe": recipe}
+    text = card(dataclasses.replace(model, provenance=provenance), "1", 1, 1, 1)
+    assert f"| members | {members} |" in text
