@@ -53,10 +53,15 @@ def pad(operation: Operation, values: Tensor, border: float | None = None) -> Te
 
 
 def convolve(operation: Operation, padded: Tensor, weights: Tensor) -> Tensor:
-    """Sums [n, out, H, W] over [n, in, H, W], already padded, with weights [out, in, height, width]."""
+    """Sums [n, out, H, W] over [n, in, H, W], already padded, with weights [out, in, height, width].
+
+    Under autocast they come back as float32, though summed in bfloat16: what batch norm takes of them needs it.
+    """
     if operation.op == "linear":
-        return F.linear(padded.flatten(1), weights.flatten(1))[:, :, None, None]
-    return F.conv2d(padded, weights, stride=operation.stride)
+        sums = F.linear(padded.flatten(1), weights.flatten(1))[:, :, None, None]
+    else:
+        sums = F.conv2d(padded, weights, stride=operation.stride)
+    return sums.float() if sums.dtype == torch.bfloat16 else sums
 
 
 class _StraightThroughSign(torch.autograd.Function):

@@ -114,6 +114,8 @@ def _beginning(job: Job, command: str, table: Mapping[str, Any]) -> dict[str, An
         "hardware": hardware(job.device),
         "threads": torch.get_num_threads(),
         "processes": distributed.world(),
+        "compile": job.settings.compile,
+        "bfloat16": job.settings.bfloat16,
         "versions": dict(versions()),
     }
 
@@ -224,8 +226,6 @@ def descend(
     with torch.autocast(job.device.type, torch.bfloat16, enabled=job.settings.bfloat16):
         logits = stage.network(images[mine], job.noise.at(seed, number))
         teacher = job.teacher(images[mine]) if taught and objective.distillation > 0 else None
-    if job.settings.bfloat16:
-        logits = logits.float()
     optimizer.zero_grad(set_to_none=True)
     (loss(logits, target[mine].to(logits.dtype), teacher, objective) / len(labels)).backward()
     distributed.sum_gradients(stage.network.parameters())
