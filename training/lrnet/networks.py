@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lrnet.discrete import AveragePool, Input, Node, Operation, Sign
+from lrnet.discrete import AveragePool, Input, Node, Operation, Parameters, Sign
 from lrnet.distributed import world
 from lrnet.distributions import SHARPNESS, WeightKind
 from lrnet.flow import last_readers, outputs, weighted
@@ -185,6 +185,14 @@ class StochasticNetwork(nn.Module):
     def free_signs(self) -> list[SignLayer]:
         """The signs whose thresholds are not frozen."""
         return [layer for layer in self.layers if isinstance(layer, SignLayer)]
+
+    def freeze(self, parameters: Sequence[Parameters]) -> None:
+        """Puts discrete layers in the place of the first ones."""
+        device = next(self.parameters()).device
+        for index, (node, each) in enumerate(zip(self.graph, parameters, strict=False)):
+            layer = FrozenLayer(node, self.shapes[node.input], self.types[node.input])
+            layer.settle(each)
+            self.layers[index] = layer.to(device)
 
     @torch.no_grad()
     def start_from(self, pretrained: FloatNetwork, sharpness: float = SHARPNESS) -> None:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from lrnet import distributed
 from lrnet.calibrate import accuracy, mean_probabilities
 from lrnet.criticality import critical_sharpness
+from lrnet.discrete import Parameters
 from lrnet.flow import weighted
 from lrnet.forward import to_input
 from lrnet.job import Job
@@ -143,30 +144,12 @@ def _distribution(job: Job, predecessor: nn.Module | None) -> Stage:
 def _freezing(job: Job, frozen: int, predecessor: nn.Module | None) -> Stage:
     """The layers behind the last one that is to be frozen, which is chosen here among its versions."""
     settings = job.run.freezing
-    network = StochasticNetwork(job.run.input, job.run.graph, job.pixel_mean, frozen)
-    network.to(job.device)
-    if predecessor is not None:
+    if predecessor is None:
+        network = StochasticNetwork(job.run.input, job.run.graph, job.pixel_mean, frozen).to(job.device)
+    else:
         assert isinstance(predecessor, StochasticNetwork)
-        index = frozen - 1
-        evidence = Evidence.of(job.sample(settings.images), job.held_out_images, job.held_out.labels)
-        settled_before = [layer.discrete() for layer in predecessor.layers[:index]]
-        for before, parameters in enumerate(settled_before):
-            evidence = evidence.behind(predecessor, before, parameters)
-        choice = best_version(
-            predecessor, index, versions(predecessor.layers[index], settings.candidates), evidence
-        )
-        job.note(
-            {
-                "event": "frozen",
-                "layer": job.run.graph[index].name,
-                "chosen": choice.chosen,
-                "held_out_log_losses": [round(loss, 5) for loss in choice.losses],
-            }
-        )
-        for layer, parameters in zip(network.layers, [*settled_before, choice.parameters], strict=False):
-            layer.settle(parameters)
-        for behind in range(frozen, len(network.layers)):
-            network.layers[behind] = predecessor.layers[behind]
+        network = predecessor
+        network.freeze(_first_layers(job, network, frozen))
         distributed.share(network)
     return _stochastic(
         job,
@@ -175,6 +158,26 @@ def _freezing(job: Job, frozen: int, predecessor: nn.Module | None) -> Stage:
         settings.norm_learning_rate,
         lambda layer, progress: job.run.distribution.final_entropy,
     )
+
+
+def _first_layers(job: Job, network: StochasticNetwork, count: int) -> list[Parameters]:
+    """The first layers as they are to be from now on: the last of them the best of its versions, which is logged."""
+    settings, last = job.run.freezing, count - 1
+    evidence = Evidence.of(job.sample(settings.images), job.held_out_images, job.held_out.labels)
+    layers = [layer.discrete() for layer in network.layers[:last]]
+    for index, parameters in enumerate(layers):
+        evidence = evidence.behind(network, index, parameters)
+    candidates = versions(network.layers[last], settings.candidates)
+    choice = best_version(network, last, candidates, evidence)
+    job.note(
+        {
+            "event": "frozen",
+            "layer": job.run.graph[last].name,
+            "chosen": choice.chosen,
+            "held_out_log_losses": [round(loss, 5) for loss in choice.losses],
+        }
+    )
+    return [*layers, choice.parameters]
 
 
 def _stochastic(
