@@ -37,6 +37,7 @@ from lrnet.discrete import DiscreteNetwork
 from lrnet.evaluate import Score, score, score_members
 from lrnet.format import NAME, Calibration, Check, Model, digest, read, write
 from lrnet.forward import discrete_forward
+from lrnet.fused import fused
 from lrnet.networks import FloatNetwork
 from lrnet.onnx import baseline_logits, to_image, to_onnx
 
@@ -101,7 +102,7 @@ def export(
     test = datasets.read_test(record["data"], data)
 
     images = check_images(held_out.images, record["seed"])
-    baseline = to_onnx(trained.twin, trained.network.input)
+    baseline = to_onnx(fused(trained.twin), trained.network.input)
     model = Model(
         name=name,
         network=trained.network,

@@ -10,8 +10,9 @@ import pytest
 import torch
 from networks import residual_graph
 
-from lrnet.discrete import Input, Operation
-from lrnet.networks import FloatNetwork
+from lrnet.discrete import Input, Node, Operation
+from lrnet.fused import fused
+from lrnet.networks import Activation, FloatNetwork
 from lrnet.onnx import baseline_logits, to_image, to_onnx
 
 IMAGE = Input(height=8, width=12, channels=3)
@@ -21,30 +22,69 @@ GRAPH = (
     Operation("dense", "linear", "conv2", 7, "ternary"),
     Operation("logits", "linear", "dense", 4, "ternary", output="floats"),
 )
+SQUARE = Input(height=8, width=8, channels=3)
+WINDOW = (*GRAPH[:2], Operation("logits", "conv2d", "conv2", 4, "ternary", output="floats", kernel=2))
+WINDOW_ON_LINEAR = (
+    *GRAPH[:3],
+    Operation("logits", "conv2d", "dense", 4, "ternary", output="floats", kernel=1),
+)
 RESIDUAL = residual_graph(widths=(4, 6), convolutions=2, classes=4, means=2)
 
 
-@pytest.fixture(scope="module", params=["chain", "residual"])
-def twin(request: pytest.FixtureRequest) -> FloatNetwork:
+def random_twin(graph: tuple[Node, ...], activation: Activation, image: Input = IMAGE) -> FloatNetwork:
     """Random weights, and batch norms and thresholds that have seen images, so that each of their numbers matters."""
     torch.manual_seed(5)
-    if request.param == "chain":
-        network = FloatNetwork(IMAGE, GRAPH, "hardtanh")
-    else:
-        network = FloatNetwork(IMAGE, RESIDUAL, "relu")
+    network = FloatNetwork(image, graph, activation)
     for norm in network.norms:
         torch.nn.init.uniform_(norm.weight, -1.5, 1.5)
         torch.nn.init.uniform_(norm.bias, -1, 1)
     for threshold in network.thresholds:
         torch.nn.init.uniform_(threshold, -1, 1)
     for _ in range(20):
-        network(torch.randint(-128, 128, (32, 3, 8, 12)).float())
+        network(torch.randint(-128, 128, (32, 3, image.height, image.width)).float())
     return network.eval()
+
+
+@pytest.fixture(scope="module", params=["chain", "residual"])
+def twin(request: pytest.FixtureRequest) -> FloatNetwork:
+    return random_twin(GRAPH, "hardtanh") if request.param == "chain" else random_twin(RESIDUAL, "relu")
 
 
 @pytest.fixture(scope="module")
 def file(twin: FloatNetwork) -> bytes:
-    return to_onnx(twin, IMAGE)
+    return to_onnx(fused(twin), IMAGE)
+
+
+@pytest.mark.parametrize("activation", ["hardtanh", "relu"])
+@pytest.mark.parametrize(
+    ("image", "graph"),
+    [(IMAGE, GRAPH), (SQUARE, WINDOW), (IMAGE, WINDOW_ON_LINEAR), (IMAGE, RESIDUAL)],
+    ids=["linear head", "convolution as head", "convolution behind a linear layer", "residual"],
+)
+def test_fused_layers_give_the_logits_of_the_twin(
+    activation: Activation, image: Input, graph: tuple[Node, ...]
+) -> None:
+    twin = random_twin(graph, activation, image)
+    before = {name: value.clone() for name, value in twin.state_dict().items()}
+    pixels = torch.randint(-128, 128, (16, 3, image.height, image.width)).float()
+    with torch.inference_mode():
+        expected = twin(pixels)
+        actual = fused(twin)(pixels)
+    assert expected.std() > 0.1
+    torch.testing.assert_close(actual, expected, rtol=1e-4, atol=1e-4)
+    assert all(torch.equal(value, before[name]) for name, value in twin.state_dict().items())
+
+
+@pytest.mark.parametrize("activation", ["hardtanh", "relu"])
+def test_a_file_has_no_batch_norm_no_border_and_no_activation_behind_a_pool(activation: Activation) -> None:
+    clip = "Clip" if activation == "hardtanh" else "Relu"
+    graph = onnx.load_from_string(to_onnx(fused(random_twin(GRAPH, activation)), IMAGE)).graph
+    assert [node.op_type for node in graph.node] == [
+        *("Conv", clip),
+        *("Conv", clip, "MaxPool"),
+        *("Reshape", "Gemm", clip),
+        "Gemm",
+    ]
 
 
 @pytest.mark.parametrize("rows", [1, 2, 17])
@@ -76,7 +116,7 @@ def test_input_and_output_are_named_and_shaped_as_the_format_says(file: bytes) -
 
 
 def test_the_same_weights_give_the_same_bytes(twin: FloatNetwork, file: bytes) -> None:
-    assert to_onnx(twin, IMAGE) == file
+    assert to_onnx(fused(twin), IMAGE) == file
 
 
 def test_the_file_holds_all_weights_and_no_path(file: bytes) -> None:
