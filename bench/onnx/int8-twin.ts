@@ -1,4 +1,7 @@
-/** The int8 twin of a float32 network, with the quantization written as ONNX Runtime wants it (QDQ). */
+/**
+ * The int8 twin of a float32 network, with the quantization written as ONNX Runtime wants it (QDQ). A trained network's,
+ * of the same form, is what `lrnet export --int8` writes.
+ */
 
 import { type OnnxGraph, type OnnxNode, type OnnxTensor, onnxType } from './encode.ts'
 

@@ -34,7 +34,11 @@ def to_onnx(network: nn.Module, image: Input) -> bytes:
         verbose=False,
     )
     assert program is not None
-    model = program.model_proto
+    return to_bytes(program.model_proto)
+
+
+def to_bytes(model: onnx.ModelProto) -> bytes:
+    """The file of a model, checked, without what the tool that made it notes of its own doing."""
     _strip(model)
     onnx.checker.check_model(model, full_check=True)
     return model.SerializeToString(deterministic=True)
@@ -55,7 +59,7 @@ def to_image(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 
 def _strip(model: onnx.ModelProto) -> None:
-    """Removes what the exporter notes of its own doing: stack traces, with the paths of this machine."""
+    """Removes notes, such as the exporter's stack traces with the paths of this machine."""
     del model.metadata_props[:]
     model.doc_string = ""
     graph = model.graph
