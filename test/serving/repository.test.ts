@@ -125,12 +125,12 @@ test('a signature changes with the content, the time and the presence of either 
   t.equal(signatures[3], signatures[5])
 })
 
-test('a card and its plots are neither reported nor part of a signature, whole or half written', async t => {
+test('what is not served is neither reported nor part of a signature, whole or half written', async t => {
   const folder = t.testdir({ a: { 1: { 'model.safetensors': 'one' } } })
   const { log, lines } = recordingLog()
   const version = { name: 'a', version: 1, path: join(folder, 'a/1') }
   const before = await signatureOf(version)
-  for (const name of ['README.md', 'training.svg', 'confusion.svg.partial']) {
+  for (const name of ['README.md', 'training.svg', 'confusion.svg.partial', 'baseline-int8.onnx']) {
     writeFileSync(join(version.path, name), '')
   }
   t.same(await findVersions(folder, log), [version])

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from lrnet.discrete import AveragePool, Node, Operation
-from lrnet.evaluate import BINS, binomial_error
+from lrnet.evaluate import BINS, INT8_FILE, binomial_error
 from lrnet.findings import (
     Findings,
     tell_calibration,
@@ -28,20 +28,23 @@ def card(
     baseline_bytes: int,
     proved_rows: int,
     findings: Findings | None = None,
+    int8_bytes: int | None = None,
 ) -> str:
     """The text of README.md for a model whose provenance is `lrnet.export`'s.
 
-    file_bytes and baseline_bytes: the sizes of the two files; proved_rows: images on which PyTorch, the reference
-    and the file were compared; findings: where they are given, the plots of `lrnet.report` are beside the card.
+    file_bytes, baseline_bytes and, where it is there, int8_bytes: the sizes of the files; proved_rows: images on which
+    PyTorch, the reference and the file were compared; findings: where they are given, the plots of `lrnet.report` are
+    beside the card.
     """
+    int8 = int8_bytes is not None
     sections = (
         _summary(model, version),
-        _accuracy(model, findings),
+        _accuracy(model, findings, int8),
         _calibration(model, findings),
         *((tell_confusions(findings, model.network.labels, model.default_members),) if findings else ()),
-        _sizes(model, file_bytes, baseline_bytes),
+        _sizes(model, file_bytes, baseline_bytes, int8_bytes),
         _network(model),
-        _training(model, version, findings),
+        _training(model, version, findings, int8),
         *((f"## Ablation\n\n{findings.ablation}",) if findings and findings.ablation else ()),
         _check(model, proved_rows),
     )
@@ -76,25 +79,25 @@ def _named(labels: Sequence[str]) -> str:
     return f"{', '.join(map(escaped, labels[:MOST_NAMED_CLASSES]))}, …"
 
 
-def _accuracy(model: Model, findings: Findings | None) -> str:
+def _accuracy(model: Model, findings: Findings | None, int8: bool) -> str:
     figures = model.provenance["figures"]
     test, held_out = figures["test"], figures["heldOut"]
+    pairs = [
+        *(
+            (count(k, "member"), pair)
+            for k, pair in enumerate(zip(test["members"], held_out["members"], strict=True), start=1)
+        ),
+        ("baseline", (test["baseline"], held_out["baseline"])),
+        *((("int8 baseline", (test["baselineInt8"], held_out["baselineInt8"])),) if int8 else ()),
+    ]
     rows = [
         (
-            count(k, "member"),
+            name,
             *(f"{value['accuracy']:.2%}" for value in pair),
             *(f"{value['logLoss']:.4f}" for value in pair),
         )
-        for k, pair in enumerate(zip(test["members"], held_out["members"], strict=True), start=1)
+        for name, pair in pairs
     ]
-    twins = (test["baseline"], held_out["baseline"])
-    rows.append(
-        (
-            "baseline",
-            *(f"{value['accuracy']:.2%}" for value in twins),
-            *(f"{value['logLoss']:.4f}" for value in twins),
-        )
-    )
     best = test["members"][-1]["accuracy"]
     header = ("", "test accuracy", "held-out accuracy", "test log-loss", "held-out log-loss")
     return "\n".join(
@@ -104,6 +107,7 @@ def _accuracy(model: Model, findings: Findings | None) -> str:
             f"n = {test['n']:,} test images, and {held_out['n']:,} that were held out from the training images and"
             " decided everything, so that their figures are a little too good. k members: the mean of the first k"
             " members' probabilities, by the integer reference. The baseline: by onnxruntime, without a temperature."
+            f"{_quantized(model.provenance['baselineInt8']) if int8 else ''}"
             f" Log-loss in nats. The standard error of {best:.2%} with n = {test['n']:,} is {binomial_error(best, test['n']):.2%}.",
             "",
             *table(header, rows),
@@ -111,6 +115,14 @@ def _accuracy(model: Model, findings: Findings | None) -> str:
             *(tell_members(test) if findings else ()),
             _default(model, held_out["members"]),
         )
+    )
+
+
+def _quantized(described: Mapping[str, Any]) -> str:
+    return (
+        f" The int8 baseline: the same network, quantized by onnxruntime {described['onnxruntime']} to int8 weights with a"
+        " scale a channel and uint8 activations with a scale a tensor, whose ranges are those of"
+        f" {described['calibrationImages']:,} training images."
     )
 
 
@@ -176,18 +188,18 @@ def _fitted_again(commands: Sequence[str]) -> str:
     )
 
 
-def _sizes(model: Model, file_bytes: int, baseline_bytes: int) -> str:
+def _sizes(model: Model, file_bytes: int, baseline_bytes: int, int8_bytes: int | None) -> str:
     shapes = value_shapes(model.network.input, model.network.graph)
     bits = sum(_weight_bits(operation, shapes[operation.input]) for operation in _weighted(model))
     members = len(model.network.members)
+    files = [
+        (f"model.safetensors, {count(members, 'member')}", file_bytes),
+        ("baseline.onnx", baseline_bytes),
+        *(((INT8_FILE, int8_bytes),) if int8_bytes is not None else ()),
+    ]
     rows = [
         ("weights of one member", f"{bits:,} bits", f"{baseline_bytes / (bits / 8):.1f}"),
-        (
-            f"model.safetensors, {count(members, 'member')}",
-            f"{file_bytes:,} bytes",
-            f"{baseline_bytes / file_bytes:.1f}",
-        ),
-        ("baseline.onnx", f"{baseline_bytes:,} bytes", "1.0"),
+        *((name, f"{length:,} bytes", f"{baseline_bytes / length:.1f}") for name, length in files),
     ]
     return "\n".join(
         (
@@ -239,7 +251,7 @@ def _window(node: Node, before: str) -> str:
     return ", ".join(parts)
 
 
-def _training(model: Model, version: str, findings: Findings | None) -> str:
+def _training(model: Model, version: str, findings: Findings | None, int8: bool) -> str:
     made = model.provenance
     held_out = made["heldOut"]
     versions = ", ".join(f"{name} {number}" for name, number in made["versions"].items())
@@ -266,7 +278,7 @@ def _training(model: Model, version: str, findings: Findings | None) -> str:
             recipe,
             "```",
             "",
-            f"Written by `lrnet export CHECKPOINT --out models/{model.name}/{version}`"
+            f"Written by `lrnet export CHECKPOINT --out models/{model.name}/{version}{' --int8' if int8 else ''}`"
             + (f", and its plots by `lrnet report models/{model.name}/{version}`." if findings else "."),
         )
     )

@@ -117,6 +117,9 @@ def _parser() -> argparse.ArgumentParser:
         "--default-members", type=int, help="how many answer a request that asks for no number; default: all"
     )
     export.add_argument(
+        "--int8", action="store_true", help="also write baseline-int8.onnx, the float twin in eight bits"
+    )
+    export.add_argument(
         "--log",
         type=Path,
         help="a log beside the training's own that notes the reading of the test images too",
@@ -263,6 +266,7 @@ def _export(options: argparse.Namespace) -> None:
         options.out,
         data=options.data,
         default_members=options.default_members,
+        int8=options.int8,
         log=options.log,
     )
 

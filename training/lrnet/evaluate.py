@@ -1,4 +1,4 @@
-"""How good a model file is: accuracy, log-loss and calibration by the integer reference, and by the baseline."""
+"""How good a model file is: accuracy, log-loss and calibration by the integer reference, and by the baselines."""
 
 from __future__ import annotations
 
@@ -25,6 +25,9 @@ BINS = 15
 """Bins of equal width for the calibration error, as in Guo et al., On Calibration of Modern Neural Networks."""
 
 RUNS = Path(__file__).parents[1] / "runs"
+
+INT8_FILE = "baseline-int8.onnx"
+"""Beside baseline.onnx, where `lrnet export --int8` wrote it; a server does not read it."""
 
 
 @dataclass(frozen=True)
@@ -93,6 +96,11 @@ def score_members(
     ]
 
 
+def score_baseline(file: bytes, split: datasets.Split) -> Score:
+    """The figures of an ONNX file, by onnxruntime and without a temperature."""
+    return score(mean_probabilities(baseline_logits(file, split.images)[None]), split.labels)
+
+
 def read_split(provenance: Mapping[str, Any], split: SplitName, directory: Path | None) -> datasets.Split:
     """The images that a model held out from its training, or its data set's test images.
 
@@ -126,10 +134,23 @@ def read_model(directory: Path) -> tuple[Model, bytes | None]:
     model = read((directory / "model.safetensors").read_bytes())
     if model.baseline is None:
         return model, None
-    baseline = (directory / "baseline.onnx").read_bytes()
-    if hashlib.sha256(baseline).hexdigest() != model.baseline:
-        raise ValueError(f"{directory / 'baseline.onnx'}: its SHA-256 is not the one that the model names")
-    return model, baseline
+    return model, _read_named(directory / "baseline.onnx", model.baseline)
+
+
+def read_int8(directory: Path, model: Model) -> bytes | None:
+    """The int8 baseline's bytes, or None where it is not there. Raises OSError; ValueError where it is another one."""
+    path = directory / INT8_FILE
+    if not path.exists():
+        return None
+    described = model.provenance.get("baselineInt8")
+    return _read_named(path, described.get("sha256") if isinstance(described, dict) else None)
+
+
+def _read_named(path: Path, sha256: object) -> bytes:
+    content = path.read_bytes()
+    if hashlib.sha256(content).hexdigest() != sha256:
+        raise ValueError(f"{path}: its SHA-256 is not the one that the model names")
+    return content
 
 
 def evaluate(
@@ -141,7 +162,7 @@ def evaluate(
     labels_out: Path | None = None,
     log: Path | None = None,
 ) -> None:
-    """Prints the figures of the first 1 … `members` members (all of them by default) and of the baseline.
+    """Prints the figures of the first 1 … `members` members (all of them by default) and of the baselines.
 
     `labels_out` gets one label a line: the answers of `members` members, or of as many as answer by default.
     A reading of the test images is noted in the log in runs/ that names the model's export, and in `log` where it
@@ -150,6 +171,7 @@ def evaluate(
     Raises OSError, DataError; ValueError for a model or a count of members that cannot be.
     """
     model, baseline = read_model(directory)
+    int8 = read_int8(directory, model)
     most = len(model.network.members)
     if members is not None and not 1 <= members <= most:
         raise ValueError(f"members is 1 to {most}, not {members}")
@@ -164,11 +186,11 @@ def evaluate(
     print(f"{record['model']}, {split} images, n = {len(images)}")
     for count, entry in enumerate(scores, start=1):
         print(_line(f"{count} member{'s' if count > 1 else ''}", entry))
-    if baseline is not None:
-        logits_of_baseline = baseline_logits(baseline, images.images)
-        twin = score(mean_probabilities(logits_of_baseline[None]), images.labels)
-        record["baseline"] = twin.accuracy
-        print(_line("baseline", twin))
+    for key, name, file in (("baseline", "baseline", baseline), ("baseline_int8", "int8 baseline", int8)):
+        if file is not None:
+            twin = score_baseline(file, images)
+            record[key] = twin.accuracy
+            print(_line(name, twin))
     logs.append_all(destinations, record)
     if labels_out is not None:
         count = members or model.default_members
@@ -208,6 +230,6 @@ def reading_logs(model_digest: str, extra: Path | None) -> list[Path]:
 
 def _line(name: str, entry: Score) -> str:
     return (
-        f"{name:>10}  accuracy {entry.accuracy:8.4%}  log-loss {entry.log_loss:.4f}"
+        f"{name:>13}  accuracy {entry.accuracy:8.4%}  log-loss {entry.log_loss:.4f}"
         f"  calibration error {entry.calibration_error:.4f}"
     )

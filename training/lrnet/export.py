@@ -1,4 +1,4 @@
-"""From a finished training to a model version: model.safetensors, baseline.onnx and the card.
+"""From a finished training to a model version: model.safetensors, baseline.onnx, baseline-int8.onnx and the card.
 
 Nothing is written before PyTorch's discrete network, the integer reference and the file read back have given the
 same bits, operation by operation, and the ONNX file the logits of the float twin.
@@ -23,7 +23,6 @@ from numpy.typing import NDArray
 from lrnet import data as datasets
 from lrnet import log as logs
 from lrnet import reference
-from lrnet.calibrate import mean_probabilities
 from lrnet.card import card
 from lrnet.checkpoint import (
     CheckpointError,
@@ -34,10 +33,11 @@ from lrnet.checkpoint import (
     logs_of,
 )
 from lrnet.discrete import DiscreteNetwork
-from lrnet.evaluate import Score, score, score_members
+from lrnet.evaluate import INT8_FILE, Score, score_baseline, score_members
 from lrnet.format import NAME, Calibration, Check, Model, digest, read, write
 from lrnet.forward import discrete_forward
 from lrnet.fused import fused
+from lrnet.int8 import Int8Baseline, to_int8
 from lrnet.networks import FloatNetwork
 from lrnet.onnx import baseline_logits, to_image, to_onnx
 
@@ -74,12 +74,14 @@ def export(
     *,
     data: Path | None,
     default_members: int | None = None,
+    int8: bool = False,
     log: Path | None = None,
 ) -> None:
     """Writes the model version `out`, models/NAME/VERSION, of a finished training, whole or not at all.
 
-    `default_members` of the members answer a request that asks for no number; all of them by default. The test
-    images are read for the card, and that is noted in the training's log, and in `log` too where it is given.
+    `default_members` of the members answer a request that asks for no number; all of them by default. With `int8` the
+    version has the quantized baseline too. The test images are read for the card, and that is noted in the training's
+    log, and in `log` too where it is given.
 
     Raises ExportError for a version that exists, and for any difference between what must be equal;
     CheckpointError, DataError, OSError.
@@ -103,13 +105,14 @@ def export(
 
     images = check_images(held_out.images, record["seed"])
     baseline = to_onnx(fused(trained.twin), trained.network.input)
+    quantized = to_int8(baseline, training.images) if int8 else None
     model = Model(
         name=name,
         network=trained.network,
         default_members=default_members or members,
         calibration=Calibration(tuple(record["temperatures"]), "held-out", len(held_out)),
         baseline=hashlib.sha256(baseline).hexdigest(),
-        provenance=provenance(trained, baseline, held_out, test),
+        provenance=provenance(trained, baseline, quantized, held_out, test),
         check=Check(images, *reference.check_vectors(trained.network, images)),
     )
     file = write(model)
@@ -124,16 +127,26 @@ def export(
             "n": figures["n"],
             "accuracy": [entry["accuracy"] for entry in figures["members"]],
             "baseline": figures["baseline"]["accuracy"],
+            **({"baseline_int8": figures["baselineInt8"]["accuracy"]} if quantized else {}),
         },
     )
     written = read(file)
     prove(trained, written.network, baseline, np.concatenate([images, held_out.images[:PROVED_ROWS]]))
+    text = card(
+        written,
+        out.name,
+        len(file),
+        len(baseline),
+        proved_rows(written),
+        int8_bytes=len(quantized.file) if quantized else None,
+    )
     write_version(
         out,
         {
             "model.safetensors": file,
             "baseline.onnx": baseline,
-            "README.md": card(written, out.name, len(file), len(baseline), proved_rows(written)).encode(),
+            **({INT8_FILE: quantized.file} if quantized else {}),
+            "README.md": text.encode(),
         },
     )
     logs.append_all(destinations, {"event": "export", **made})
@@ -154,10 +167,15 @@ def proved_rows(model: Model) -> int:
 
 
 def provenance(
-    trained: Trained, baseline: bytes, held_out: datasets.Split, test: datasets.Split
+    trained: Trained,
+    baseline: bytes,
+    quantized: Int8Baseline | None,
+    held_out: datasets.Split,
+    test: datasets.Split,
 ) -> dict[str, Any]:
     """Where the model comes from, and its figures by the integer reference and onnxruntime."""
     record = trained.record
+    baselines = {"baseline": baseline, **({"baselineInt8": quantized.file} if quantized else {})}
     return {
         "run": record["name"],
         # In order: training, and the calibration that was made after it, if one was.
@@ -172,28 +190,32 @@ def provenance(
         "heldOut": {"n": len(held_out), "digest": held_out.digest()},
         "chosen": record["chosen"],
         "recipe": trained.recipe,
+        **({"baselineInt8": quantized.described()} if quantized else {}),
         "figures": {
-            key: measure(trained.network, tuple(record["temperatures"]), baseline, split)
+            key: measure(trained.network, tuple(record["temperatures"]), baselines, split)
             for key, split in (("heldOut", held_out), ("test", test))
         },
     }
 
 
 def measure(
-    network: DiscreteNetwork, temperature: tuple[float, ...], baseline: bytes, split: datasets.Split
+    network: DiscreteNetwork,
+    temperature: tuple[float, ...],
+    baselines: Mapping[str, bytes],
+    split: datasets.Split,
 ) -> dict[str, Any]:
-    """The figures on one split: `n`, `members` (entry k - 1: the first k), with and without temperature, `baseline`."""
+    """The figures on one split: `n`, `members` (entry k - 1: the first k), with and without temperature, and those of
+    each ONNX file by its key in `baselines`."""
     logits = reference.logits(network, split.images)
     calibrated = score_members(logits, temperature, split.labels)
     plain = score_members(logits, (1.0,) * len(logits), split.labels)
-    twin = mean_probabilities(baseline_logits(baseline, split.images)[None])
     return {
         "n": len(split),
         "members": [
             {**_described(with_temperature), "uncalibrated": _described(without)}
             for with_temperature, without in zip(calibrated, plain, strict=True)
         ],
-        "baseline": _described(score(twin, split.labels)),
+        **{key: _described(score_baseline(file, split)) for key, file in baselines.items()},
     }
 
 

@@ -22,6 +22,7 @@ from lrnet.evaluate import (
     Score,
     calibration_bins,
     confusion,
+    read_int8,
     read_model,
     read_rows,
     reading,
@@ -54,10 +55,14 @@ def report(
     model, baseline = read_model(directory)
     if baseline is None:
         raise ValueError(f"{directory}: the model has no baseline, to which a report compares it")
+    int8 = read_int8(directory, model)
     version = directory.resolve().name
+    int8_bytes = None if int8 is None else len(int8)
 
     def text(findings: Findings | None) -> str:
-        return card(model, version, len(file), len(baseline), proved_rows(model), findings)
+        return card(
+            model, version, len(file), len(baseline), proved_rows(model), findings, int8_bytes=int8_bytes
+        )
 
     # What depends on the file alone comes first: for a file that is refused no test image is read.
     try:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from lrnet.cli import main
 from lrnet.export import export
 from lrnet.job import Settings
 from lrnet.run import read_run
@@ -47,4 +48,14 @@ def exported(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("exported")
     version = folder / "models" / "digits" / "1"
     export(trained, version, data=None, log=folder / "digits.jsonl")
+    return version
+
+
+@pytest.fixture(scope="session")
+def exported_int8(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same with an int8 baseline."""
+    folder = tmp_path_factory.mktemp("exported_int8")
+    version = folder / "models" / "digits" / "1"
+    log = folder / "digits.jsonl"
+    assert main(["export", str(trained), "--out", str(version), "--int8", "--log", str(log)]) == 0
     return version

@@ -93,6 +93,29 @@ def test_sizes_stand_with_their_ratio_to_the_baseline(model: Model) -> None:
     assert "| baseline.onnx | 250,000 bytes | 1.0 |" in text
 
 
+def test_an_int8_baseline_stands_with_its_figures_its_size_and_how_it_was_made(model: Model) -> None:
+    made = dict(model.provenance)
+    made["baselineInt8"] = {
+        "sha256": "ef" * 32,
+        "bytes": 62_500,
+        "calibrationImages": 500,
+        "onnxruntime": "1.32.0",
+    }
+    made["figures"] = {
+        "test": {**made["figures"]["test"], "baselineInt8": entry(0.9932, 0.0215, 0.002)},
+        "heldOut": {**made["figures"]["heldOut"], "baselineInt8": entry(0.9942, 0.0195, 0.001)},
+    }
+    text = card(
+        dataclasses.replace(model, provenance=made), "3", 100_000, 250_000, 267, int8_bytes=62_500
+    ).splitlines()
+    baseline = text.index("| baseline | 99.34% | 99.44% | 0.0210 | 0.0190 |")
+    assert text[baseline + 1] == "| int8 baseline | 99.32% | 99.42% | 0.0215 | 0.0195 |"
+    assert "| baseline-int8.onnx | 62,500 bytes | 4.0 |" in text
+    assert any("quantized by onnxruntime 1.32.0 to int8 weights" in line for line in text)
+    assert "Written by `lrnet export CHECKPOINT --out models/tiny/3 --int8`." in text
+    assert not [line for line in lines(model) if "int8" in line]
+
+
 def test_every_operation_stands_with_its_window_and_shape(model: Model) -> None:
     text = lines(model)
     assert "| conv1 | conv2d | 3x3, padding 1, pool 2 | 6x5x70 | 1,890 binary | bits |" in text

@@ -19,6 +19,7 @@ from lrnet.evaluate import (
     calibration_bins,
     confusion,
     evaluate,
+    read_int8,
     read_model,
     read_rows,
     read_split,
@@ -134,6 +135,43 @@ def test_a_baseline_that_is_not_the_one_named_is_refused(exported: Path, tmp_pat
     baseline.write_bytes(baseline.read_bytes() + b"\0")
     with pytest.raises(ValueError, match="SHA-256"):
         evaluate(copy, data=None, split="held-out")
+
+
+def test_an_int8_baseline_is_measured_where_it_is_there(
+    exported: Path, exported_int8: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log = tmp_path / "log.jsonl"
+    for version in (exported, exported_int8):
+        evaluate(version, data=None, split="test", members=1, log=log)
+    without, line = map(json.loads, log.read_text().splitlines())
+    assert "baseline_int8" not in without
+    figures = read_model(exported_int8)[0].provenance["figures"]["test"]["baselineInt8"]
+    assert line["baseline_int8"] == figures["accuracy"]
+    printed = capsys.readouterr().out
+    assert printed.count("int8 baseline  accuracy") == 1
+    assert f"int8 baseline  accuracy {figures['accuracy']:8.4%}  log-loss {figures['logLoss']:.4f}" in printed
+
+
+def test_an_int8_baseline_that_is_not_the_one_named_is_refused(
+    exported: Path, exported_int8: Path, tmp_path: Path
+) -> None:
+    file = (exported_int8 / "baseline-int8.onnx").read_bytes()
+    for version, content in ((exported_int8, file + b"\0"), (exported, file)):
+        copy = tmp_path / version.parents[2].name / "digits" / "1"
+        shutil.copytree(version, copy)
+        (copy / "baseline-int8.onnx").write_bytes(content)
+        with pytest.raises(ValueError, match=r"baseline-int8\.onnx: its SHA-256"):
+            evaluate(copy, data=None, split="held-out")
+
+
+@pytest.mark.parametrize("described", [None, 7, [], {}, {"sha256": None}])
+def test_a_provenance_that_describes_no_int8_baseline_names_none(
+    exported_int8: Path, described: object
+) -> None:
+    model = read_model(exported_int8)[0]
+    model = dataclasses.replace(model, provenance={**model.provenance, "baselineInt8": described})
+    with pytest.raises(ValueError, match=r"baseline-int8\.onnx: its SHA-256"):
+        read_int8(exported_int8, model)
 
 
 def test_held_out_images_other_than_the_models_are_refused(exported: Path) -> None:

@@ -17,7 +17,7 @@ from lrnet import reference
 from lrnet.checkpoint import CheckpointError, load_discrete, load_float, load_json, load_record
 from lrnet.data import read_test, read_training
 from lrnet.discrete import DiscreteNetwork
-from lrnet.evaluate import read_model
+from lrnet.evaluate import read_int8, read_model, score_baseline
 from lrnet.export import ExportError, Trained, check_images, export, prove, write_version
 from lrnet.format import digest
 from lrnet.forward import discrete_forward
@@ -90,6 +90,65 @@ def test_the_same_checkpoint_gives_the_same_bytes(trained: Path, exported: Path,
     export(trained, again, data=None, log=tmp_path / "log.jsonl")
     for name in FILES:
         assert (again / name).read_bytes() == (exported / name).read_bytes()
+
+
+def test_an_int8_baseline_is_a_file_more_and_the_float_one_stays(exported: Path, exported_int8: Path) -> None:
+    assert sorted(path.name for path in exported_int8.iterdir()) == sorted([*FILES, "baseline-int8.onnx"])
+    float32, int8 = (exported_int8 / name for name in ("baseline.onnx", "baseline-int8.onnx"))
+    assert float32.read_bytes() == (exported / "baseline.onnx").read_bytes()
+    assert int8.stat().st_size < float32.stat().st_size / 3
+    for folder in (exported_int8.parents[2], Path(__file__).parents[2]):
+        assert str(folder).encode() not in int8.read_bytes()
+
+
+def test_the_models_provenance_describes_the_int8_baseline(exported_int8: Path) -> None:
+    model, _ = read_model(exported_int8)
+    int8 = read_int8(exported_int8, model)
+    assert int8 is not None
+    described, figures = model.provenance["baselineInt8"], model.provenance["figures"]
+    assert described["sha256"] == hashlib.sha256(int8).hexdigest()
+    assert (described["bytes"], described["calibrationImages"]) == (len(int8), 500)
+    for key, split in (
+        ("heldOut", read_training("digits", None, 238)[1]),
+        ("test", read_test("digits", None)),
+    ):
+        score = score_baseline(int8, split)
+        assert figures[key]["baselineInt8"]["accuracy"] == score.accuracy
+        assert figures[key]["baselineInt8"]["logLoss"] == score.log_loss
+        assert abs(figures[key]["baselineInt8"]["logLoss"] - figures[key]["baseline"]["logLoss"]) < 0.02
+
+
+def test_the_card_has_the_int8_baseline_where_it_is_there(exported: Path, exported_int8: Path) -> None:
+    without, text = ((version / "README.md").read_text() for version in (exported, exported_int8))
+    assert "int8" not in without
+    figures = read_model(exported_int8)[0].provenance["figures"]
+    accuracies = [f"{figures[key]['baselineInt8']['accuracy']:.2%}" for key in ("test", "heldOut")]
+    assert f"| int8 baseline | {accuracies[0]} | {accuracies[1]} |" in text
+    size = (exported_int8 / "baseline-int8.onnx").stat().st_size
+    assert f"| baseline-int8.onnx | {size:,} bytes |" in text
+    assert "whose ranges are those of 500 training images" in text
+    assert "`lrnet export CHECKPOINT --out models/digits/1 --int8`" in text
+
+
+def test_the_same_checkpoint_gives_the_same_bytes_with_an_int8_baseline(
+    trained: Path, exported_int8: Path, tmp_path: Path
+) -> None:
+    again = tmp_path / "models" / "digits" / "1"
+    export(trained, again, data=None, int8=True, log=tmp_path / "log.jsonl")
+    for path in exported_int8.iterdir():
+        assert (again / path.name).read_bytes() == path.read_bytes()
+
+
+def test_the_reading_of_the_test_images_by_an_int8_baseline_is_logged(
+    exported: Path, exported_int8: Path
+) -> None:
+    without, reading = (
+        json.loads((version.parents[2] / "digits.jsonl").read_text().splitlines()[0])
+        for version in (exported, exported_int8)
+    )
+    assert "baseline_int8" not in without
+    figures = read_model(exported_int8)[0].provenance["figures"]["test"]
+    assert reading["baseline_int8"] == figures["baselineInt8"]["accuracy"]
 
 
 def test_the_reading_of_the_test_images_is_logged(exported: Path) -> None:

@@ -244,6 +244,37 @@ def test_a_model_without_a_baseline_is_refused(version: Path, log: Path) -> None
         report(version, data=None, log=log)
 
 
+def test_the_int8_baseline_is_in_the_card_where_it_is_there(
+    exported_int8: Path, trained: Path, tmp_path: Path
+) -> None:
+    version = tmp_path / "models" / "digits" / "1"
+    shutil.copytree(exported_int8, version)
+    log = Path(shutil.copy(trained.parent / "digits.jsonl", tmp_path / "digits.jsonl"))
+    exports = (exported_int8.parents[2] / "digits.jsonl").read_text()
+    log.write_text(log.read_text() + exports)
+    report(version, data=None, log=log)
+    before = [line for line in (exported_int8 / "README.md").read_text().splitlines() if "int8" in line]
+    after = [line for line in (version / "README.md").read_text().splitlines() if "int8" in line]
+    assert len(before) == 4
+    assert after[:-1] == before[:-1]
+    assert after[-1].startswith(before[-1].removesuffix("."))
+
+    (version / "baseline-int8.onnx").unlink()
+    report(version, data=None, log=log)
+    assert "int8" not in (version / "README.md").read_text()
+
+
+def test_an_int8_baseline_that_is_not_the_one_named_is_refused_before_test_images_are_read(
+    exported_int8: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lrnet.data.read_test", lambda *_: pytest.fail("the test images were read"))
+    version = tmp_path / "models" / "digits" / "1"
+    shutil.copytree(exported_int8, version)
+    (version / "baseline-int8.onnx").write_bytes(b"")
+    with pytest.raises(ValueError, match=r"baseline-int8\.onnx: its SHA-256"):
+        report(version, data=None, log=tmp_path / "log.jsonl")
+
+
 def test_a_log_that_cannot_be_read_is_named_before_test_images_are_read(
     version: Path, log: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
