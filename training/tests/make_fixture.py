@@ -1,4 +1,4 @@
-"""Writes the models of test/fixtures: random networks that take every path of the engine.
+"""Writes the models of test/fixtures, random networks that take every path of the engine, and a packed data set.
 
     python training/tests/make_fixture.py test/fixtures
 
@@ -19,6 +19,7 @@ from lrnet import reference
 from lrnet.discrete import DiscreteNetwork, Input, Operation, Parameters
 from lrnet.format import Calibration, Check, Model, write
 from lrnet.graph import value_shapes
+from lrnet.packed import PackedImage, write_packed
 
 SEED = 2307_01683
 MEMBERS = 3
@@ -101,8 +102,22 @@ def _images(generator: np.random.Generator, image: Input, noise: int) -> NDArray
     return np.concatenate([np.stack(fixed), random]).astype(np.uint8)
 
 
+def write_tiny_packed(path: Path) -> None:
+    """The check images of `tiny` as test images, each of the class that its first member says."""
+    model = tiny()
+    labels = model.check.logits[0].argmax(axis=1)
+    images = [
+        PackedImage(bytes(32), int(label), pixels.tobytes())
+        for pixels, label in zip(model.check.image, labels, strict=True)
+    ]
+    write_packed(
+        path, model.network.labels, model.check.image.shape[1:], {"train": images[:1], "test": images}
+    )
+
+
 FIXTURES = {"tiny": tiny, "residual": residual}
 
 if __name__ == "__main__":
     for name, make in FIXTURES.items():
         (Path(sys.argv[1]) / f"{name}.safetensors").write_bytes(write(make()))
+    write_tiny_packed(Path(sys.argv[1]) / "tiny.npz")

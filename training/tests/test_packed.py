@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from make_fixture import write_tiny_packed
 from numpy.typing import NDArray
 
 from lrnet.data import DataError, read_test, read_training, require_fit
@@ -49,6 +50,12 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     assert (test.images.dtype, test.labels.dtype, test.labels.tolist()) == (np.uint8, np.int64, [2])
     training, held_out = read_training("pets", tmp_path, 4)
     assert (len(training), len(held_out)) == (11, 4)
+
+
+def test_the_committed_fixture_is_what_its_script_writes(tmp_path: Path) -> None:
+    write_tiny_packed(tmp_path / "tiny.npz")
+    fixture = Path(__file__).parents[2] / "test" / "fixtures" / "tiny.npz"
+    assert fixture.read_bytes() == (tmp_path / "tiny.npz").read_bytes()
 
 
 def test_numpy_reads_the_same_from_the_file(tmp_path: Path) -> None:
