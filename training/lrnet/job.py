@@ -107,9 +107,10 @@ def open_job(run: Run, folder: Path, log: Path, data: Path | None, settings: Set
     """Reads the training data onto the device. Raises DataError; ValueError for a batch that cannot be shared."""
     device = settings.device
     make_reproducible(device)
-    if distributed.world() > 1 and run.batch % PARTS:
-        raise ValueError(f"batch: several processes share a multiple of {PARTS}, not {run.batch}")
     training, held_out = read_training(run.data, data, run.held_out)
+    batch = min(run.batch, len(training))
+    if distributed.world() > 1 and batch % PARTS:
+        raise ValueError(f"batch: several processes share a multiple of {PARTS}, not {batch}")
     require_fit(run.data, data, training, run.input, run.labels)
     return Job(
         run=run,

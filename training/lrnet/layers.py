@@ -135,9 +135,9 @@ def moments_over_processes(mean: Tensor, variance: Tensor) -> tuple[Tensor, Tens
     """The same of the whole batch, of which every process holds an equal part."""
     if world() == 1:
         return mean, variance
-    mean_square = mean_over_processes(variance + mean.square())
-    mean = mean_over_processes(mean)
-    return mean, mean_square - mean.square()
+    whole = mean_over_processes(mean)
+    # Squares of differences: a difference of squares would cancel where the mean is large beside the deviation.
+    return whole, mean_over_processes(variance + (mean - whole).square())
 
 
 def normalize(gaussian: Gaussian, mean: Tensor, variance: Tensor, gamma: Tensor, beta: Tensor) -> Gaussian:

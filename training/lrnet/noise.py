@@ -11,6 +11,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from lrnet.seeds import seed_of
+
 PARTS = 8
 """The most processes that can share a batch; also the number that a batch's size has to be a multiple of."""
 
@@ -28,16 +30,17 @@ class Noise:
         self._generators = [torch.Generator(device) for _ in self.parts]
 
     def at(self, seed: int, step: int) -> Generators:
-        """The generators of one step, of 0 … 2²⁴ - 1, for a seed of up to 2³⁶."""
+        """The generators of one step."""
         for part, generator in zip(self.parts, self._generators, strict=True):
-            generator.manual_seed(((seed << 24) + step) * PARTS + part)
+            generator.manual_seed(seed_of(seed, step, part))
         return self._generators
 
 
 def normal_like(values: Tensor, generators: Generators | None = None) -> Tensor:
-    """Standard normal noise of the shape and memory layout of values [n, …], an equal share of n a generator.
+    """Standard normal noise of the shape and memory layout of values [n, …], which are dense.
 
-    Without generators it is PyTorch's own that draws.
+    Each generator draws an equal share of n, or nearly so where it is no multiple of their number. Without generators
+    it is PyTorch's own that draws.
     """
     # In one run of memory: PyTorch draws eight times as slowly into a tensor with strides (CPU, 2.15).
     flat = torch.empty(values.numel(), dtype=values.dtype, device=values.device)

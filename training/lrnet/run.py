@@ -16,8 +16,8 @@ from lrnet.distributions import SHARPNESS
 from lrnet.networks import trained_shapes
 from lrnet.objective import Objective
 
-MAX_SEED = 2**40
-"""Stages and epochs are counted behind the seed, and a generator's seed has 63 bits."""
+MAX_SEED = 2**53
+"""Up to here every reader of JSON holds a whole number exactly, and a model's provenance names its seed."""
 
 
 class RunError(Exception):

@@ -29,6 +29,7 @@ from lrnet.job import Job, Settings, hardware, open_job, versions
 from lrnet.networks import FloatNetwork, StochasticNetwork
 from lrnet.objective import loss, mix, targets
 from lrnet.run import Run, to_run
+from lrnet.seeds import seed_of
 from lrnet.stages import KEPT, Stage, Step, build, plan
 
 WARM_UP = 0.2
@@ -86,14 +87,14 @@ def _train(
         if state is not None and index < state["stage"]:
             continue
         # Seeded for each stage, as for each epoch, so that a checkpoint need not hold a generator's state.
-        torch.manual_seed(_seed(run.seed, index, 0))
+        torch.manual_seed(seed_of(run.seed, index, 0))
         stage = build(job, step, network)
         resumed = state if state is not None and index == state["stage"] else None
         _fit(job, index, step, stage, resumed, began)
         network = stage.network
         if step.kind in KEPT:
             job.keep(network, KEPT[step.kind])
-    torch.manual_seed(_seed(run.seed, len(steps), 0))
+    torch.manual_seed(seed_of(run.seed, len(steps), 0))
     if distributed.rank() == 0:
         assert network is not None
         finish(job, network, command, began)
@@ -147,7 +148,7 @@ def _fit(
     with tqdm(total=total, initial=done * steps, unit="batch", disable=job.quiet) as bar:
         for epoch in range(done, step.epochs):
             bar.set_description(f"{step.name} {epoch + 1}/{step.epochs}")
-            seed = _seed(job.run.seed, index, epoch + 1)
+            seed = seed_of(job.run.seed, index, epoch + 1)
             torch.manual_seed(seed)
             training_accuracy = _epoch(job, step, stage, optimizer, bar, seed, epoch * steps, total)
             if distributed.rank() > 0:
@@ -250,7 +251,3 @@ def one_cycle(progress: float) -> float:
     if progress < WARM_UP:
         return 0.04 + 0.96 * progress / WARM_UP
     return 0.5 * (1 + math.cos(math.pi * (progress - WARM_UP) / (1 - WARM_UP)))
-
-
-def _seed(seed: int, stage: int, epoch: int) -> int:
-    return (seed * 100 + stage) * 10_000 + epoch
