@@ -43,6 +43,11 @@ export function isFrameHeader(marker: number): boolean {
   return marker >= 0xc0 && marker <= 0xcf && marker !== 0xc4 && marker !== 0xc8 && marker !== 0xcc
 }
 
+/** Whether a marker, wherever it lies, begins a segment with a length. The reserved ones, 2 to BF, have none. */
+export function isSegment(marker: number): boolean {
+  return marker >= 0xc0 && marker !== 0xff && !isStandalone(marker)
+}
+
 /** Markers without a length: TEM, RSTn, SOI, EOI, and 0, which is none. They have no place before a scan. */
 function isStandalone(marker: number): boolean {
   return marker <= 0x01 || (marker >= 0xd0 && marker <= 0xd9)

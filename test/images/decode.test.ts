@@ -313,6 +313,55 @@ t.test("the end of a JPEG's thumbnail is not the end of the JPEG", async t => {
   t.equal(await codeOf(withThumbnail.subarray(0, -2)), 'IMAGE_MALFORMED')
 })
 
+/** One code of one bit, which says "no difference", or "no more in this block" (ITU-T T.81, F.1.2.1 and G.1.2.2). */
+const oneCode = [1, ...Array(15).fill(0), 0]
+
+function jpegSegment(marker: number, data: readonly number[]): number[] {
+  return [0xff, marker, 0, 2 + data.length, ...data]
+}
+
+/** A grey JPEG of 8 × 8 pixels of 128: a scan of the average, then one without coefficients again and again. */
+function progressiveJpeg(scans: number, between: readonly number[] = []): Uint8Array {
+  const empty = [...between, ...jpegSegment(0xda, [1, 1, 0, 1, 63, 0]), 0x7f]
+  return Uint8Array.from([
+    ...[0xff, 0xd8],
+    ...jpegSegment(0xdb, [0, ...Array(64).fill(1)]),
+    ...jpegSegment(0xc2, [8, 0, 8, 0, 8, 1, 1, 0x11, 0]),
+    ...jpegSegment(0xc4, [0x00, ...oneCode]),
+    ...jpegSegment(0xc4, [0x10, ...oneCode]),
+    ...jpegSegment(0xda, [1, 1, 0, 0, 0, 0]),
+    ...[
+      0x7f,
+      ...Array(scans - 1)
+        .fill(empty)
+        .flat(),
+      0xff,
+      0xd9,
+    ],
+  ])
+}
+
+t.test('a JPEG of more scans than encoders write is refused before it is decoded', async t => {
+  const end = jpegSegment(0xfe, [0xff, 0xd9])
+  const more = jpegSegment(0xfe, Array(50).fill([0xff, 0xda]).flat())
+  for (const between of [[], [0xff, 0xff], end, more]) {
+    t.same(await decoded(progressiveJpeg(100, between), input(1, 1, 1)), [128])
+    await t.rejects(decoded(progressiveJpeg(101, between), input(1, 1, 1)), {
+      code: 'IMAGE_MALFORMED',
+      message: 'The jpeg file has over 100 scans.',
+    })
+  }
+  // A marker of no meaning has no length, behind which scans could hide.
+  await t.rejects(decoded(progressiveJpeg(101, [0xff, 0x02, 0x7f, 0xf0]), input(1, 1, 1)), /over 100 scans/)
+})
+
+t.test("a JPEG's end is not looked for in a comment, nor behind a segment that is cut short", async t => {
+  const file = progressiveJpeg(2, jpegSegment(0xfe, [0xff, 0xd9]))
+  for (const length of [file.length - 1, file.length - 2, file.length - 12, file.length - 18]) {
+    await t.rejects(decoded(file.subarray(0, length), input(1, 1, 1)), /cut short/)
+  }
+})
+
 t.test('a PNG with a chunk longer than the file is IMAGE_MALFORMED', async t => {
   const file = encodeGreyPng(new Uint8Array(4), 2, 2)
   file.writeUInt32BE(0xffffffff, 33)

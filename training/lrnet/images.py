@@ -11,6 +11,7 @@ Pillow decodes PNG, JPEG and WebP here, where the server has sharp, LodePNG and 
 from __future__ import annotations
 
 import io
+import re
 import struct
 import warnings
 import zlib
@@ -26,11 +27,18 @@ from lrnet.resize import resize
 MAX_PIXELS = 2**27
 """The most that can be asked for. Somewhat above it lies the limit of Pillow itself."""
 
+MAX_SCANS = 100
+"""Of a JPEG. Each costs libjpeg a walk over all coefficients, however few bytes it has; encoders write about ten."""
+
 _BAND = 2**20
 """Pixels whose light is computed at a time."""
 
 _ORIENTATION = 0x0112
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+
+# ITU-T T.81, table B.1: all markers but those without a length that may lie within a scan, and the reserved ones.
+_JPEG_MARKER = re.compile(rb"\xff[\xc0-\xcf\xd8-\xfe]")
+_JPEG_END, _JPEG_SCAN = 0xD9, 0xDA
 
 Layout = Literal["grey", "rgb", "rgba", "cmyk"]
 
@@ -126,18 +134,25 @@ def _check_png(content: bytes) -> None:
 
 
 def _check_jpeg(content: bytes) -> None:
-    """Refuses an absent end, which Pillow does not look for: within a scan FF is followed by 00 or a restart marker."""
-    offset = 2
-    while offset + 4 <= len(content) and content[offset] == 0xFF:
-        marker = content[offset + 1]
-        if marker == 0xFF:
-            offset += 1
-        elif marker == 0xDA:
-            if content.find(b"\xff\xd9", offset + 2) < 0:
+    """Refuses an absent end, which Pillow does not look for, and more than MAX_SCANS scans.
+
+    Segments are skipped as libjpeg does, so that none can hide a scan or make up an end.
+    """
+    offset, scans = 2, 0
+    while found := _JPEG_MARKER.search(content, offset):
+        # Before the first scan nothing but fill bytes may precede a marker; behind it the pixels do.
+        if scans == 0 and content[offset : found.start()].strip(b"\xff"):
+            break
+        marker, offset = content[found.start() + 1], found.end()
+        if marker == _JPEG_END:
+            if scans == 0:
                 break
             return
-        else:
-            offset += 2 + int.from_bytes(content[offset + 2 : offset + 4], "big")
+        if marker == _JPEG_SCAN:
+            scans += 1
+            if scans > MAX_SCANS:
+                raise ImageError(f"the JPEG file has over {MAX_SCANS} scans")
+        offset += int.from_bytes(content[offset : offset + 2], "big")
     raise ImageError("the JPEG file is cut short, or damaged before its pixels")
 
 

@@ -54,3 +54,28 @@ def encoded(pixels: NDArray[np.uint8], kind: str, mode: str | None = None, **opt
     file = io.BytesIO()
     image.save(file, kind, **options)
     return file.getvalue()
+
+
+def segment(marker: int, data: bytes) -> bytes:
+    return struct.pack(">BBH", 0xFF, marker, 2 + len(data)) + data
+
+
+def progressive(scans: int, between: bytes = b"") -> bytes:
+    """A grey JPEG of 8 x 8 pixels of 128: a scan of the average, then one without coefficients again and again.
+
+    `between` comes before each of the latter. In each Huffman table is one code, of one bit: "no difference" of
+    the average, "no more in this block" of the others (ITU-T T.81, F.1.2.1 and G.1.2.2).
+    """
+    code = b"\1" + bytes(15) + b"\0"
+    data = b"\x7f"
+    return (
+        b"\xff\xd8"
+        + segment(0xDB, b"\0" + b"\1" * 64)
+        + segment(0xC2, struct.pack(">BHHB", 8, 8, 8, 1) + b"\1\x11\0")
+        + segment(0xC4, b"\x00" + code)
+        + segment(0xC4, b"\x10" + code)
+        + segment(0xDA, b"\1\1\0\0\0\0")
+        + data
+        + (between + segment(0xDA, b"\1\1\0\1\x3f\0") + data) * (scans - 1)
+        + b"\xff\xd9"
+    )

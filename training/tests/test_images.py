@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from encoders import GREY, RGB, chunk, encoded, png
+from encoders import GREY, RGB, chunk, encoded, png, progressive, segment
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -82,6 +82,31 @@ def test_the_limit_counts_width_times_height() -> None:
     assert decode(file, Input(2, 3, 1), 6).ravel().tolist() == [1, 2, 3, 4, 5, 6]
     with pytest.raises(ImageError, match="3 x 2 pixels"):
         decode(file, Input(2, 3, 1), 5)
+
+
+# Comments of a hundred bytes: one that looks like the file's end, and one that looks like more scans.
+END = segment(0xFE, b"\xff\xd9".ljust(100))
+SCANS = segment(0xFE, 50 * b"\xff\xda")
+
+
+@pytest.mark.parametrize("between", [b"", b"\xff" * 3, END, SCANS])
+def test_a_jpeg_of_more_scans_than_encoders_write_is_not_decoded(between: bytes) -> None:
+    assert decode(progressive(100, between), Input(1, 1, 1), PIXELS).tolist() == [[[128]]]
+    with pytest.raises(ImageError, match="over 100 scans"):
+        decode(progressive(101, between), Input(1, 1, 1), PIXELS)
+
+
+def test_a_scan_cannot_hide_behind_a_marker_that_has_no_length() -> None:
+    file = progressive(101)
+    with pytest.raises(ImageError, match="damaged before its pixels"):
+        decode(file[:2] + b"\xff\x01\x7f\xf0" + file[2:], Input(1, 1, 1), PIXELS)
+    with pytest.raises(ImageError, match="over 100 scans"):
+        decode(progressive(101, b"\xff\x02\x7f\xf0"), Input(1, 1, 1), PIXELS)
+
+
+def test_the_end_of_a_jpeg_is_not_looked_for_in_a_comment() -> None:
+    with pytest.raises(ImageError, match="cut short"):
+        decode(progressive(2, END)[:-2], Input(1, 1, 1), PIXELS)
 
 
 def test_a_transparent_colour_of_16_bits_is_refused_by_its_name() -> None:
