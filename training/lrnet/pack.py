@@ -18,6 +18,9 @@ from lrnet.starter import write_starter
 
 DEFAULT_TEST_SHARE = 0.1
 
+MAX_SKIPPED_LINES = 1000
+"""Where more is skipped, the rest is a number."""
+
 Parts = dict[Part, list[PackedImage]]
 
 
@@ -35,8 +38,8 @@ def pack(
     """Writes a folder's images (see `open_source`) as `out`, NAME.npz, and a run of a small network as `run`.
 
     Without a test part a share `test_share` of the images is put aside by the SHA-256 of their files, so that each
-    stays where it is when others join it, and equal ones stay together. What cannot be used is named on standard
-    error and skipped. The same images make the same file, byte by byte.
+    stays where it is when others join it, and equal ones stay together. What cannot be used is skipped, the
+    first MAX_SKIPPED_LINES by name on standard error. The same images make the same file, byte by byte.
 
     Raises DataError, with nothing written, where nothing is left of a class, and with `strict` where anything was
     skipped; OSError; ValueError for options that cannot be.
@@ -49,8 +52,9 @@ def pack(
     def skip(what: str, reason: str) -> None:
         nonlocal skipped
         skipped += 1
-        # Names may hold what moves a terminal's cursor.
-        tqdm.write(f"skipped {what if what.isprintable() else ascii(what)}: {reason}", file=sys.stderr)
+        if skipped <= MAX_SKIPPED_LINES:
+            # Names may hold what moves a terminal's cursor.
+            tqdm.write(f"skipped {what if what.isprintable() else ascii(what)}: {reason}", file=sys.stderr)
 
     source = open_source(folder, skip)
     if source.split and test_share is not None:
@@ -66,6 +70,8 @@ def pack(
         digest = hashlib.sha256(file.content).digest()
         part = file.part or ("test" if int.from_bytes(digest[:8], "big") < share * 2**64 else "train")
         parts[part].append(PackedImage(digest, file.label, pixels))
+    if skipped > MAX_SKIPPED_LINES:
+        print(f"skipped {skipped - MAX_SKIPPED_LINES} more", file=sys.stderr)
     _check(source, parts)
     if strict and skipped:
         raise DataError(f"{folder}: {skipped} were skipped, and nothing is written")

@@ -181,6 +181,29 @@ def test_what_cannot_be_used_is_named_and_skipped(tmp_path: Path, capsys: pytest
     assert len(packed["train_labels"]) + len(packed["test_labels"]) == 40
 
 
+def test_what_is_skipped_beyond_a_thousand_is_a_number(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = tree(tmp_path / "pets", {"ant": 20, "cat": 20})
+    for number in range(1003):
+        (source / "ant" / f"{number}.txt").write_bytes(b"no image")
+    assert pack(source, tmp_path / "pets.npz") == 0
+    output = capsys.readouterr()
+    lines = [line for line in output.err.splitlines() if line.startswith("skipped ")]
+    assert len(lines) == 1001
+    assert lines[-1] == "skipped 3 more"
+    assert "1003 skipped" in output.out
+
+
+def test_an_archive_with_an_image_of_too_many_bytes_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lrnet.image_files.MAX_FILE_BYTES", 70)
+    archive(tmp_path / "pets" / "train.npz", 6)
+    assert pack(tmp_path / "pets", tmp_path / "pets.npz") == 1
+    assert "train.npz: offsets: an image has 71 bytes; the limit is 70" in capsys.readouterr().err
+
+
 def test_strict_writes_nothing_where_anything_is_skipped(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -362,12 +385,13 @@ def test_a_bad_image_in_an_archive_is_named_by_its_place(
         ({}, "offsets: they rise from 0 to 444"),
         ({"labels": np.zeros(6, np.int64)}, "labels: they are uint8"),
         (
-            {"labels": np.full(6, 3, np.uint8), "offsets": np.array([0, 9, 9, 9, 9, 9, 444])},
+            {"labels": np.full(6, 3, np.uint8), "offsets": np.array([0, 9, 10, 11, 12, 13, 444])},
             "labels: each is 0..2",
         ),
         ({"labels": np.zeros(5, np.uint8)}, "offsets: they are int64, one more than labels"),
         ({"offsets": np.zeros(7, np.int64)}, "offsets: they rise from 0 to "),
         ({"offsets": np.array([0, 9, 8, 8, 8, 8, 444])}, "offsets: they rise from 0 to 444"),
+        ({"offsets": np.array([0, 9, 9, 10, 11, 12, 444])}, "of jpeg, with each image"),
         ({"offsets": np.array([0, -(2**63), 2**63 - 1, 0, 0, 0, 444])}, "offsets: they rise from 0 to 444"),
         ({"jpeg": np.zeros((2, 222), np.uint8)}, "jpeg: it is uint8 [bytes]"),
         ({"classes": np.array(["eel", "bee", 5], dtype=object)}, "plain values"),
