@@ -35,11 +35,12 @@ class ImageFile:
 
 @dataclass(frozen=True)
 class Source:
-    """classes: at least two; split: whether there is a test part; count: of images, less those that are skipped;
-    files: to be gone through once."""
+    """classes: at least two; split: whether there is a test part; paths: all that is read; count: of images, less
+    those that are skipped; files: to be gone through once."""
 
     classes: tuple[str, ...]
     split: bool
+    paths: tuple[Path, ...]
     count: int
     files: Iterator[ImageFile]
 
@@ -95,7 +96,7 @@ def _open_tree(folder: Path, skip: Skip) -> Source:
                 continue
             yield ImageFile(tree.name(path), part, labels[name], content)
 
-    return Source(classes, split, len(found), files())
+    return Source(classes, split, tuple(path for _, _, path in found), len(found), files())
 
 
 @dataclass(frozen=True)
@@ -161,7 +162,7 @@ def _open_archives(paths: Mapping[Part, Path]) -> Source:
         for part, index in indexes.items():
             yield from _archived(paths[part], part if split else None, index)
 
-    return Source(classes, split, count, files())
+    return Source(classes, split, tuple(paths.values()), count, files())
 
 
 def _read_index(path: Path) -> _Index:

@@ -57,6 +57,8 @@ def pack(
             tqdm.write(f"skipped {what if what.isprintable() else ascii(what)}: {reason}", file=sys.stderr)
 
     source = open_source(folder, skip)
+    if out.exists() and any(out.samefile(path) for path in source.paths):
+        raise ValueError(f"--out: {out} is one of the files that are to be packed")
     if source.split and test_share is not None:
         raise ValueError(f"--test: {folder} has a test part")
     share = DEFAULT_TEST_SHARE if test_share is None else test_share

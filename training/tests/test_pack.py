@@ -362,6 +362,29 @@ def test_an_archive_without_one_for_the_test_is_split(tmp_path: Path) -> None:
     assert 5 <= len(packed["test_labels"]) <= 40
 
 
+@pytest.mark.parametrize("part", ["train", "test"])
+def test_an_archive_is_not_overwritten_by_what_is_packed_of_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], part: str
+) -> None:
+    archive(tmp_path / "pets" / "train.npz", 30)
+    archive(tmp_path / "pets" / "test.npz", 12)
+    (tmp_path / "same").symlink_to(tmp_path / "pets")
+    content = (tmp_path / "pets" / f"{part}.npz").read_bytes()
+    assert pack(tmp_path / "pets", tmp_path / "same" / f"{part}.npz") == 1
+    assert f"{part}.npz is one of the files that are to be packed" in capsys.readouterr().err
+    assert (tmp_path / "pets" / f"{part}.npz").read_bytes() == content
+
+
+def test_an_image_is_not_overwritten_whatever_its_name(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = tree(tmp_path / "pets", {"ant": 20, "cat": 20})
+    (source / "ant" / "own.npz").write_bytes(grey(7))
+    assert pack(source, source / "ant" / "own.npz") == 1
+    assert "own.npz is one of the files that are to be packed" in capsys.readouterr().err
+    assert (source / "ant" / "own.npz").read_bytes() == grey(7)
+
+
 def test_a_bad_image_in_an_archive_is_named_by_its_place(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
