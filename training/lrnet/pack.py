@@ -53,8 +53,7 @@ def pack(
         nonlocal skipped
         skipped += 1
         if skipped <= MAX_SKIPPED_LINES:
-            # Names may hold what moves a terminal's cursor.
-            tqdm.write(f"skipped {what if what.isprintable() else ascii(what)}: {reason}", file=sys.stderr)
+            tqdm.write(f"skipped {_printable(what)}: {reason}", file=sys.stderr)
 
     source = open_source(folder, skip)
     if out.exists() and any(out.samefile(path) for path in source.paths):
@@ -86,6 +85,11 @@ def pack(
         write_starter(run, name, source.classes, image, len(parts["train"]))
 
 
+def _printable(name: str) -> str:
+    """Names may hold what moves a terminal's cursor."""
+    return name if name.isprintable() else ascii(name)
+
+
 def _name(out: Path) -> str:
     name = out.name.removesuffix(".npz")
     if out.suffix != ".npz" or NAME.fullmatch(name) is None or name in BUILT_IN:
@@ -114,7 +118,7 @@ def _print_summary(out: Path, source: Source, image: Input, parts: Parts, skippe
         f" {image.width} x {image.height}, {'grey' if image.channels == 1 else 'colour'}; {skipped} skipped"
     )
     for label, name in enumerate(source.classes):
-        print(f"  {name}: {counts['train'][label]} + {counts['test'][label]}")
+        print(f"  {_printable(name)}: {counts['train'][label]} + {counts['test'][label]}")
     both = {each.digest for each in parts["train"]} & {each.digest for each in parts["test"]}
     if both:
         print(f"  {len(both)} files are in both parts: accuracy on the test images will flatter")

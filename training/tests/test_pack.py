@@ -432,6 +432,18 @@ def test_an_archive_of_wrong_content_is_refused_by_name(
     assert message in error
 
 
+def test_a_class_whose_name_would_move_the_cursor_is_printed_with_escapes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    archive(tmp_path / "pets" / "train.npz", 30, classes=np.array(["eel", "b\x1b[2Jee", "ant"]))
+    archive(tmp_path / "pets" / "test.npz", 12, classes=np.array(["eel", "b\x1b[2Jee", "ant"]))
+    assert pack(tmp_path / "pets", tmp_path / "pets.npz") == 0
+    output = capsys.readouterr().out
+    assert "  'b\\x1b[2Jee': 10 + 4\n" in output
+    assert "  eel: 10 + 4\n" in output
+    assert "\x1b" not in output
+
+
 def test_archives_of_different_classes_are_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
