@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import math
-import os
 from pathlib import Path
 
 import matplotlib
@@ -14,6 +13,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from scipy import stats
 
+from lrnet.checkpoint import save_text
 from lrnet.criticality import TARGET
 from lrnet.diagnosis import Diagnosis, Layer
 from lrnet.normality import Unit
@@ -41,12 +41,10 @@ STYLE = {
 
 def save(diagnosis: Diagnosis, path: Path) -> None:
     """Writes an SVG that is whole or not there; the same diagnosis gives the same bytes, with the same Matplotlib."""
-    content = io.BytesIO()
+    content = io.StringIO()
     with matplotlib.rc_context(STYLE):
         _figure(diagnosis).savefig(content, format="svg", metadata={"Date": None})
-    partial = path.with_name(path.name + ".partial")
-    partial.write_bytes(content.getvalue())
-    os.replace(partial, path)
+    save_text(path, content.getvalue())
 
 
 def _figure(diagnosis: Diagnosis) -> Figure:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from lrnet.checkpoint import save_text
 from lrnet.discrete import Input
 
 _POOLED_PIXELS = 64
@@ -16,9 +16,7 @@ _POOLED_PIXELS = 64
 def write_starter(path: Path, name: str, labels: Sequence[str], image: Input, training: int) -> None:
     """Writes the run of a data set with `training` images; the file is whole or not there. Raises OSError."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(starter(name, labels, image, training), encoding="utf-8")
-    os.replace(partial, path)
+    save_text(path, starter(name, labels, image, training))
 
 
 def starter(name: str, labels: Sequence[str], image: Input, training: int) -> str:
