@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lrnet.data import DataError
+from lrnet.images import MAX_PIXELS
 from lrnet.packed import MAX_SIDE
 
 MAX_THREADS = 1024
@@ -196,8 +197,8 @@ def _share(text: str) -> float:
 
 
 def _pixels(text: str) -> int:
-    if not (text.isascii() and text.isdecimal() and len(text) < 12 and 1 <= int(text) <= 2**27):
-        raise argparse.ArgumentTypeError(f"it is 1 to {2**27}, not {text}")
+    if not (text.isascii() and text.isdecimal() and len(text) < 12 and 1 <= int(text) <= MAX_PIXELS):
+        raise argparse.ArgumentTypeError(f"it is 1 to {MAX_PIXELS}, not {text}")
     return int(text)
 
 

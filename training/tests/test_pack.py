@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from lrnet.cli import main
 from lrnet.data import read_test, read_training
 from lrnet.discrete import Input
+from lrnet.images import MAX_PIXELS
 from lrnet.run import read_run, to_run
 from lrnet.starter import starter
 
@@ -314,6 +315,16 @@ def test_options_that_cannot_be_are_wrong_usage(tmp_path: Path, option: tuple[st
     with pytest.raises(SystemExit) as exit_:
         main(["pack", str(tmp_path), "--out", str(tmp_path / "pets.npz"), *option])
     assert exit_.value.code == 2
+
+
+def test_the_most_pixels_that_can_be_asked_for_are_those_that_can_be_decoded(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = tree(tmp_path / "pets", {"ant": 20, "cat": 20})
+    assert pack(source, tmp_path / "pets.npz", "--max-pixels", str(MAX_PIXELS)) == 0
+    with pytest.raises(SystemExit):
+        pack(source, tmp_path / "pets.npz", "--max-pixels", str(MAX_PIXELS + 1))
+    assert f"it is 1 to {MAX_PIXELS}, not {MAX_PIXELS + 1}" in capsys.readouterr().err
 
 
 def test_the_size_is_width_by_height_and_the_resize_rule_holds(tmp_path: Path) -> None:
