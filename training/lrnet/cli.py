@@ -30,8 +30,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"lrnet: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
+        trains = options.command is _train
         print(
-            "lrnet: interrupted; a training goes on where it stopped when it is given again", file=sys.stderr
+            "lrnet: interrupted" + ("; it goes on where it stopped when it is given again" if trains else ""),
+            file=sys.stderr,
         )
         return 130
     return 0

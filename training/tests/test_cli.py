@@ -120,12 +120,29 @@ def test_a_log_only_grows(tmp_path: Path) -> None:
     assert all(line["time"].endswith("+00:00") for line in lines)
 
 
+def interrupted(*_: object, **__: object) -> None:
+    raise KeyboardInterrupt
+
+
 def test_an_interruption_says_how_to_go_on(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def interrupted(*_: object, **__: object) -> None:
-        raise KeyboardInterrupt
-
     monkeypatch.setattr("lrnet.train.train", interrupted)
     assert main(["train", RUN]) == 130
     assert "goes on where it stopped" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("function", "arguments"),
+    [
+        ("lrnet.pack.pack", ["pack", "images", "--out", "images.npz"]),
+        ("lrnet.evaluate.evaluate", ["evaluate", "model"]),
+        ("lrnet.report.report", ["report", "model"]),
+    ],
+)
+def test_what_does_not_go_on_where_it_stopped_does_not_say_so(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], function: str, arguments: list[str]
+) -> None:
+    monkeypatch.setattr(function, interrupted)
+    assert main(arguments) == 130
+    assert capsys.readouterr().err == "lrnet: interrupted\n"
