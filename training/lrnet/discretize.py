@@ -24,12 +24,16 @@ CHUNK = 500
 """Images a step: bounds the memory for sums."""
 
 Chunks = Sequence[Tensor]
-"""Values [n, channels, H, W] of some images at one place of a network, a few images a chunk."""
+"""Values [n, channels, H, W] of some images at one place of a network, a few images a chunk.
+
+Pixels, as x = p - 128, and bits, as ±1, are held as int8, floats as float32: there is a value of every image at once,
+and only the chunk that is computed with need be float32.
+"""
 
 
 def input_chunks(images: Tensor) -> Chunks:
     """Images uint8 [n, H, W, C] as the values that the first layer takes."""
-    return [to_input(rows) for rows in images.split(CHUNK)]
+    return [to_input(rows).to(torch.int8) for rows in images.split(CHUNK)]
 
 
 @torch.no_grad()
@@ -61,8 +65,9 @@ def through(
     """What a discrete layer makes of its inputs, and of what it adds."""
     node = network.graph[index]
     constants = to_constants(node, parameters, network.shapes[node.input], inputs[0].device)
+    held = torch.float32 if node.output == "floats" else torch.int8
     return [
-        discrete_output(node, constants, values, network.types[node.input], addend)
+        discrete_output(node, constants, values.float(), network.types[node.input], addend).to(held)
         for values, addend in zip(inputs, addends or [None] * len(inputs), strict=True)
     ]
 
@@ -75,7 +80,7 @@ def sum_statistics(
     total = torch.zeros(operation.out, dtype=torch.float64, device=weights.device)
     squares = torch.zeros_like(total)
     for values in chunks:
-        sums = discrete_sums(operation, values, weights, source)
+        sums = discrete_sums(operation, values.float(), weights, source)
         count += sums.numel() // operation.out
         total += sums.sum(dim=(0, 2, 3), dtype=torch.float64)
         squares += sums.square().sum(dim=(0, 2, 3), dtype=torch.float64)

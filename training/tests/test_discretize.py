@@ -181,6 +181,18 @@ def test_a_realized_network_is_the_drawn_weights_under_batch_norm_in_float64() -
         assert torch.equal(outputs[operation.name], values.permute(0, 2, 3, 1) > 0)
 
 
+def test_whole_numbers_are_held_as_bytes_and_floats_as_floats() -> None:
+    stochastic = network()
+    edges = torch.tensor([0, 127, 128, 255], dtype=torch.uint8).repeat(18).view(1, 9, 8, 1)
+    values = input_chunks(edges)
+    assert values[0].flatten()[:4].tolist() == [-128, -1, 0, 127]
+    types = [values[0].dtype]
+    for index, weights in enumerate(stochastic.most_probable()):
+        values = through(stochastic, index, realize_layer(stochastic, index, weights, values), values)
+        types.append(values[0].dtype)
+    assert types == [*[torch.int8] * 4, torch.float32]
+
+
 def test_batch_norm_is_measured_on_the_images_that_are_given() -> None:
     stochastic = network()
     drawn = stochastic.most_probable()

@@ -235,7 +235,7 @@ def at_work() -> tuple[StochasticNetwork, dict[str, torch.Tensor]]:
         else:
             parameters = layer.discrete()
         values[node.name] = through(network, index, parameters, inputs, addends)
-    return network, {name: chunks[0] for name, chunks in values.items()}
+    return network, {name: chunks[0].float() for name, chunks in values.items()}
 
 
 def drawn(network: StochasticNetwork, name: str, values: dict[str, torch.Tensor]) -> torch.Tensor:
