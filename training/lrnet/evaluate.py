@@ -183,15 +183,18 @@ def evaluate(
     record = reading(
         "evaluate", f"{model.name}/{directory.resolve().name}", named, split, len(images), scores
     )
+    twins: dict[str, Score] = {}
+    for key, name, file in (("baseline", "baseline", baseline), ("baseline_int8", "int8 baseline", int8)):
+        if file is not None:
+            twins[name] = score_baseline(file, images)
+            record[key] = twins[name].accuracy
+    # Whatever fails, no figure of the test images is seen of which no log tells.
+    logs.append_all(destinations, record)
     print(f"{record['model']}, {split} images, n = {len(images)}")
     for count, entry in enumerate(scores, start=1):
         print(_line(f"{count} member{'s' if count > 1 else ''}", entry))
-    for key, name, file in (("baseline", "baseline", baseline), ("baseline_int8", "int8 baseline", int8)):
-        if file is not None:
-            twin = score_baseline(file, images)
-            record[key] = twin.accuracy
-            print(_line(name, twin))
-    logs.append_all(destinations, record)
+    for name, twin in twins.items():
+        print(_line(name, twin))
     if labels_out is not None:
         count = members or model.default_members
         answers = mean_probabilities(logits[:count], model.calibration.temperature[count - 1])

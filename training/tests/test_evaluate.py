@@ -95,6 +95,26 @@ def test_a_reading_of_the_test_images_is_logged_with_its_figures(
     assert line["baseline"] == figures["baseline"]["accuracy"]
 
 
+def test_no_figure_of_the_test_images_is_shown_that_no_log_tells_of(
+    exported: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "labels.txt"
+    with pytest.raises(IsADirectoryError):
+        evaluate(exported, data=None, split="test", labels_out=out, log=tmp_path)
+    assert capsys.readouterr().out == ""
+    assert not out.exists()
+
+
+def test_a_reading_is_logged_before_its_figures_are_shown(
+    exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = tmp_path / "log.jsonl"
+    logged = []
+    monkeypatch.setattr("builtins.print", lambda *_: logged.append(log.exists()))
+    evaluate(exported, data=None, split="test", members=1, log=log)
+    assert logged == [True] * 3
+
+
 def test_a_reading_of_the_held_out_images_is_not_logged(exported: Path, tmp_path: Path) -> None:
     log = tmp_path / "log.jsonl"
     evaluate(exported, data=None, split="held-out", members=1, log=log)
