@@ -98,6 +98,8 @@ def _training(events: Sequence[Event]) -> Training:
     for event in events:
         if event["event"] == "resume":
             met.clear()
+            # Whoever went on behind the choice of the members, as after a failure at the test images, chooses again.
+            ends.clear()
         elif event["event"] == "epoch":
             epoch = _epoch(event)
             place = (epoch.stage, epoch.epoch)
@@ -121,11 +123,14 @@ def _training(events: Sequence[Event]) -> Training:
 def _test(events: Iterable[Event]) -> Event | None:
     """The training's own reading: the first one behind its members; those of models name no run."""
     ended = False
+    reading: Event | None = None
     for event in events:
+        if event["event"] == "resume":
+            ended, reading = False, None
         ended = ended or event["event"] == "members"
-        if ended and event["event"] == "test" and "run" in event:
-            return event
-    return None
+        if ended and reading is None and event["event"] == "test" and "run" in event:
+            reading = event
+    return reading
 
 
 def _epoch(event: Event) -> Epoch:

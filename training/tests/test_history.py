@@ -103,6 +103,24 @@ def test_an_epoch_that_is_done_again_from_an_older_checkpoint_counts_once(tmp_pa
     assert not training.mixed
 
 
+def test_a_training_that_went_on_behind_its_members_ended_with_the_last_ones(tmp_path: Path) -> None:
+    resume = {**logs.start(1), "event": "resume"}
+    lines = [logs.start(1), logs.epoch("twin", 1), logs.members(first=0.5), resume, logs.members(first=0.93)]
+    (training,) = trainings(logs.write(tmp_path / "unread.jsonl", *lines, logs.reading(1)))
+    assert not training.mixed
+    assert training.members is not None
+    assert training.members["held_out"]["accuracy"][0] == 0.93
+    assert training.test is not None
+    assert training_of(tmp_path / "unread.jsonl", PROVENANCE) == training
+    lines.insert(3, logs.reading(1, first=0.5))
+    (training,) = trainings(logs.write(tmp_path / "read.jsonl", *lines, logs.reading(1, first=0.92)))
+    assert not training.mixed
+    assert training.test is not None
+    assert training.test["accuracy"][0] == 0.92
+    (training,) = trainings(logs.write(tmp_path / "unfinished.jsonl", *lines[:5]))
+    assert (training.members, training.test) == (None, None)
+
+
 def test_trainings_that_wrote_at_once_are_not_taken_apart(tmp_path: Path) -> None:
     both = [logs.start(1), logs.start(2), logs.epoch("twin", 1), logs.epoch("twin", 1)]
     assert trainings(logs.write(tmp_path / "epochs.jsonl", *both))[1].mixed
