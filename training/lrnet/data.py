@@ -67,6 +67,15 @@ def read_test(name: str, directory: Path | None) -> Split:
     return _read(name, directory, test=True)
 
 
+def require_test(name: str, directory: Path | None) -> None:
+    """Looks whether the test part is there, and reads none of it. Raises DataError.
+
+    Only MNIST's lies in files of its own: whoever has read the training part of another data set has found both.
+    """
+    if name == "mnist":
+        _mnist_files(directory, test=True)
+
+
 def require_fit(name: str, directory: Path | None, split: Split, image: Input, labels: Sequence[str]) -> None:
     """Compares a data set, of which `split` is a part, with what a network takes and calls its classes.
 
@@ -94,8 +103,6 @@ def _read(name: str, directory: Path | None, *, test: bool) -> Split:
     if name == "digits":
         return _digits(test=test)
     if name == "mnist":
-        if directory is None:
-            raise DataError("mnist: name the folder of its IDX files with --data")
         return _mnist(directory, test=test)
     with _packed(name, directory) as path:
         return Split(*read_packed(path, "test" if test else "train"))
@@ -130,15 +137,25 @@ def _digits(*, test: bool) -> Split:
     return Split(images[chosen], labels[chosen])
 
 
-def _mnist(directory: Path, *, test: bool) -> Split:
-    prefix, count = ("t10k", 10_000) if test else ("train", 60_000)
-    images = _find(directory, f"{prefix}-images-idx3-ubyte")
-    labels = _find(directory, f"{prefix}-labels-idx1-ubyte")
+def _mnist(directory: Path | None, *, test: bool) -> Split:
+    images, labels = _mnist_files(directory, test=test)
+    count = 10_000 if test else 60_000
     pixels = read_idx(images, (count, 28, 28))
     classes = read_idx(labels, (count,)).astype(np.int64)
     if classes.max() > 9:
         raise DataError(f"{labels.name}: a label is over 9")
     return Split(pixels[..., None], classes)
+
+
+def _mnist_files(directory: Path | None, *, test: bool) -> tuple[Path, Path]:
+    """Images and labels."""
+    if directory is None:
+        raise DataError("mnist: name the folder of its IDX files with --data")
+    prefix = "t10k" if test else "train"
+    return (
+        _find(directory, f"{prefix}-images-idx3-ubyte"),
+        _find(directory, f"{prefix}-labels-idx1-ubyte"),
+    )
 
 
 def _find(directory: Path, name: str) -> Path:

@@ -50,7 +50,7 @@ def _open(folder: Path, data: Path | None) -> tuple[Job, StochasticNetwork, int]
         weights, epoch = checkpoint.load_tensors(path), run.distribution.epochs
     elif kind != "distribution":
         raise checkpoint.CheckpointError(f"{path}: it is of the stage {kind}, and no distribution is there")
-    job = open_job(run, folder, checkpoint.default_log(folder), data, Settings(quiet=True))
+    job = open_job(run, folder, checkpoint.default_log(folder), data, Settings(test=False, quiet=True))
     if state["data_digest"] != job.training.digest():
         raise checkpoint.CheckpointError(f"{folder}: these are not the data that it was trained on")
     network = StochasticNetwork(run.input, run.graph, job.pixel_mean).to(job.device)

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from lrnet import checkpoint, distributed, log
-from lrnet.data import Split, read_training, require_fit
+from lrnet.data import Split, read_training, require_fit, require_test
 from lrnet.networks import FloatNetwork
 from lrnet.noise import PARTS, Noise
 from lrnet.run import Run
@@ -112,6 +112,9 @@ def open_job(run: Run, folder: Path, log: Path, data: Path | None, settings: Set
     if distributed.world() > 1 and batch % PARTS:
         raise ValueError(f"batch: several processes share a multiple of {PARTS}, not {batch}")
     require_fit(run.data, data, training, run.input, run.labels)
+    if settings.test:
+        # A missing file is noticed before the training and not behind it.
+        require_test(run.data, data)
     return Job(
         run=run,
         folder=folder,

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lrnet.data import DataError, read_idx, read_test, read_training
+from lrnet.data import DataError, read_idx, read_test, read_training, require_test
 
 
 def idx(values: np.ndarray) -> bytes:
@@ -83,6 +83,16 @@ def test_a_small_file_that_unpacks_to_much_is_not_unpacked_whole(tmp_path: Path)
 def test_mnist_without_its_files_is_refused_by_name(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="neither train-images-idx3-ubyte nor"):
         read_training("mnist", tmp_path, 5000)
+
+
+def test_the_files_of_mnists_test_part_are_looked_for_and_not_read(tmp_path: Path) -> None:
+    for kind in ("images-idx3", "labels-idx1"):
+        with pytest.raises(DataError, match=f"neither t10k-{kind}-ubyte nor"):
+            require_test("mnist", tmp_path)
+        (tmp_path / f"t10k-{kind}-ubyte.gz").write_bytes(b"damaged")
+    require_test("mnist", tmp_path)
+    with pytest.raises(DataError, match="--data"):
+        require_test("mnist", None)
 
 
 def test_mnist_without_a_folder_says_how_to_name_it() -> None:

@@ -23,9 +23,9 @@ from lrnet.checkpoint import (
     load_tensors,
     log_entry,
 )
-from lrnet.data import read_test
+from lrnet.data import DataError, read_test
 from lrnet.forward import discrete_logits, to_input
-from lrnet.job import Settings
+from lrnet.job import Job, Settings, open_job
 from lrnet.run import read_run
 from lrnet.train import one_cycle, train
 
@@ -111,6 +111,21 @@ def test_an_interrupted_training_goes_on_to_the_same_result(
     run_training(tmp_path / "resumed")
     assert_same_results(straight, tmp_path / "resumed")
     assert [event["event"] for event in events(tmp_path / "resumed")].count("resume") == 1
+
+
+def test_missing_test_images_are_noticed_before_the_training(tmp_path: Path) -> None:
+    for name, shape in (("images-idx3", (60_000, 28, 28)), ("labels-idx1", (60_000,))):
+        header = bytes([0, 0, 8, len(shape)]) + np.array(shape, ">u4").tobytes()
+        (tmp_path / f"train-{name}-ubyte").write_bytes(header + bytes(math.prod(shape)))
+    run, _ = read_run(RUN.with_name("mnist.toml"))
+
+    def opened(*, test: bool) -> Job:
+        settings = Settings(torch.device("cpu"), test=test)
+        return open_job(run, tmp_path / "checkpoint", tmp_path / "log.jsonl", tmp_path, settings)
+
+    with pytest.raises(DataError, match="t10k-images"):
+        opened(test=True)
+    assert len(opened(test=False).training) == 60_000 - run.held_out
 
 
 def test_the_record_names_a_log_that_lies_elsewhere_and_no_other(straight: Path, tmp_path: Path) -> None:
