@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -41,7 +42,16 @@ _RECORD_KEYS = (
     "chosen",
     "temperatures",
 )
-_STATE_KEYS = ("stage", "epoch", "network", "optimizer", "seconds", "data_digest", "threads", "versions")
+_STATE_TYPES: Mapping[str, type] = {
+    "stage": int,
+    "epoch": int,
+    "network": dict,
+    "optimizer": dict,
+    "seconds": float,
+    "data_digest": str,
+    "threads": int,
+    "versions": dict,
+}
 
 
 class CheckpointError(Exception):
@@ -83,10 +93,10 @@ def load_json(path: Path) -> Any:  # noqa: ANN401
         raise CheckpointError(f"{path}: {error}") from error
 
 
-def open_folder(folder: Path, table: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """The state to go on from, or None for a new training, whose folder is made.
+def open_folder(folder: Path, table: Mapping[str, Any], epochs: Sequence[int]) -> Mapping[str, Any] | None:
+    """The state to go on from, or None for a new training, whose folder is made. `epochs`: of each stage.
 
-    Raises CheckpointError when the folder holds another run.
+    Raises CheckpointError when the folder holds another run, or its state is damaged.
     """
     folder.mkdir(parents=True, exist_ok=True)
     run_file = folder / "run.json"
@@ -94,14 +104,32 @@ def open_folder(folder: Path, table: Mapping[str, Any]) -> Mapping[str, Any] | N
         save_json(run_file, table)
     elif load_json(run_file) != table:
         raise CheckpointError(f"{folder}: it holds the training of another run; name a new folder")
-    return load_state(folder) if (folder / "state.pt").exists() else None
+    return load_state(folder, epochs) if (folder / "state.pt").exists() else None
 
 
-def load_state(folder: Path) -> Mapping[str, Any]:
-    """The last finished epoch. Raises CheckpointError."""
+def load_state(folder: Path, epochs: Sequence[int]) -> Mapping[str, Any]:
+    """The last finished epoch of a run whose stages have so many epochs.
+
+    A state is there to go on with for as long as a training lasts: one that another version wrote, with other keys,
+    is none. Raises CheckpointError.
+    """
     path = folder / "state.pt"
     state: Mapping[str, Any] = load_tensors(path)
-    _require_keys(path, state, _STATE_KEYS)
+    try:
+        _require_keys(path, state, tuple(_STATE_TYPES))
+    except CheckpointError as error:
+        raise CheckpointError(f"{error}; it is damaged, or another version of lrnet wrote it") from error
+    for key, kind in _STATE_TYPES.items():
+        value = state[key]
+        if not isinstance(value, kind) or isinstance(value, bool) != (kind is bool):
+            raise CheckpointError(f"{path}: {key}: it is {kind.__name__}, not {type(value).__name__}")
+    stage, epoch = state["stage"], state["epoch"]
+    if not (0 <= stage < len(epochs) and 1 <= epoch <= epochs[stage]):
+        raise CheckpointError(f"{path}: its stage and epoch are {stage} and {epoch}")
+    if not 0 <= state["seconds"] < math.inf:
+        raise CheckpointError(f"{path}: seconds: it is a number from 0 on, not {state['seconds']}")
+    if not all(isinstance(value, str) for pair in state["versions"].items() for value in pair):
+        raise CheckpointError(f"{path}: versions: it has strings alone")
     return state
 
 

@@ -38,13 +38,10 @@ def _open(folder: Path, data: Path | None) -> tuple[Job, StochasticNetwork, int]
         require_chain(run.graph)
     except ValueError as error:
         raise ValueError(f"{folder}: only chains of bits are diagnosed: {error}") from error
-    state = checkpoint.load_state(folder)
-    path = folder / "state.pt"
-    stage, epoch = state["stage"], state["epoch"]
     steps = plan(run)
-    if not (isinstance(stage, int) and isinstance(epoch, int) and 0 <= stage < len(steps)):
-        raise checkpoint.CheckpointError(f"{path}: its stage and epoch are {stage!r} and {epoch!r}")
-    kind, weights = steps[stage].kind, state["network"]
+    state = checkpoint.load_state(folder, [step.epochs for step in steps])
+    path, epoch = folder / "state.pt", state["epoch"]
+    kind, weights = steps[state["stage"]].kind, state["network"]
     if kind == "freezing":
         path = folder / KEPT["distribution"]
         weights, epoch = checkpoint.load_tensors(path), run.distribution.epochs

@@ -73,7 +73,9 @@ def _train(
     command: str,
     settings: Settings,
 ) -> None:
-    state = distributed.one_by_one(lambda: checkpoint.open_folder(folder, table))
+    steps = plan(run)
+    epochs = [step.epochs for step in steps]
+    state = distributed.one_by_one(lambda: checkpoint.open_folder(folder, table, epochs))
     if (folder / "record.json").exists():
         raise checkpoint.CheckpointError(f"{folder}: this training is finished")
     job = open_job(run, folder, log_path, data, settings)
@@ -82,7 +84,6 @@ def _train(
     began = time.monotonic() - (state["seconds"] if state else 0.0)
     job.note({**_beginning(job, command, table), **_since(state)})
     network: FloatNetwork | StochasticNetwork | None = None
-    steps = plan(run)
     for index, step in enumerate(steps):
         if state is not None and index < state["stage"]:
             continue
@@ -135,8 +136,13 @@ def _fit(
     optimizer = torch.optim.AdamW(stage.groups, lr=0.0, fused=True)
     done = 0
     if resumed is not None:
-        stage.network.load_state_dict(resumed["network"])
-        optimizer.load_state_dict(resumed["optimizer"])
+        try:
+            stage.network.load_state_dict(resumed["network"])
+            optimizer.load_state_dict(resumed["optimizer"])
+        except (RuntimeError, TypeError, AttributeError, LookupError, ValueError) as error:
+            raise checkpoint.CheckpointError(
+                f"{job.folder / 'state.pt'}: it does not hold the network and optimizer of the stage {step.name}"
+            ) from error
         done = resumed["epoch"]
     distributed.share(stage.network)
     if job.settings.compile:

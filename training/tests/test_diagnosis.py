@@ -139,11 +139,11 @@ def diverge(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
-        (change(stage=1), "state.pt: it is of the stage signs, and no distribution is there"),
+        (change(stage=1, epoch=1), "state.pt: it is of the stage signs, and no distribution is there"),
         (change(stage=7), "state.pt: its stage and epoch are 7 and 2"),
-        (change(epoch=torch.zeros(2)), "state.pt: its stage and epoch are 2 and tensor"),
+        (change(epoch=torch.zeros(2)), "state.pt: epoch: it is int, not Tensor"),
         (change(network={}), "state.pt: it does not hold the network of this run"),
-        (change(network=[1]), "state.pt: it does not hold the network of this run"),
+        (change(network=[1]), "state.pt: network: it is dict, not list"),
         (change(data_digest="ab" * 32), "these are not the data that it was trained on"),
         (diverge, "state.pt: its network is not finite"),
         (lambda folder: (folder / "state.pt").unlink(), "state.pt: "),

@@ -166,8 +166,38 @@ def test_a_training_does_not_go_on_with_other_data(straight: Path, tmp_path: Pat
 def test_a_state_without_what_it_needs_is_refused(straight: Path, tmp_path: Path) -> None:
     folder = interrupted(tmp_path / "old", straight)
     torch.save({"stage": 1}, folder / "state.pt")
-    with pytest.raises(CheckpointError, match=r"state\.pt: it has no epoch"):
+    with pytest.raises(CheckpointError, match=r"state\.pt: it has no epoch.*; .*another version of lrnet"):
         run_training(folder)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"stage": 99},
+        {"stage": -1},
+        {"stage": "x"},
+        {"stage": True},
+        {"epoch": "q"},
+        {"epoch": 0},
+        {"epoch": 4},
+        {"seconds": "q"},
+        {"seconds": math.nan},
+        {"network": {}},
+        {"network": [1]},
+        {"optimizer": {}},
+        {"optimizer": {"state": {}, "param_groups": []}},
+        {"optimizer": {"state": {}, "param_groups": [1, 2]}},
+        {"data_digest": 7},
+        {"threads": "two"},
+        {"versions": {"torch": torch.zeros(2)}},
+    ],
+    ids=str,
+)
+def test_a_state_of_which_something_is_damaged_is_refused_by_name(
+    straight: Path, tmp_path: Path, changes: dict[str, Any]
+) -> None:
+    with pytest.raises(CheckpointError, match=r"state\.pt: "):
+        run_training(interrupted(tmp_path / "damaged", straight, **changes))
 
 
 def test_a_training_that_goes_on_notes_threads_and_versions_that_are_others(
