@@ -20,6 +20,9 @@ from lrnet.packed import read_packed, read_packed_classes
 BUILT_IN = ("mnist", "digits")
 """Any other name is that of a file, NAME.npz, and has the form of a model's, which leads out of no folder."""
 
+BUILT_IN_CLASSES = 10
+"""Of each of them."""
+
 SPLIT_SEED = 0
 """The held-out images of a data set are the same for every run, so that runs can be compared."""
 
@@ -49,11 +52,14 @@ class Split:
 def read_training(name: str, directory: Path | None, held_out: int) -> tuple[Split, Split]:
     """The training part of a data set in two: what is learned from, and `held_out` images that decide.
 
-    Raises DataError; ValueError where nothing would be left to learn from.
+    Raises DataError; ValueError where fewer than two would be left to learn from, of which no batch norm measures a
+    deviation.
     """
     whole = _read(name, directory, test=False)
-    if not 0 < held_out < len(whole):
-        raise ValueError(f"held_out is 1 to {len(whole) - 1} for {name}, not {held_out}")
+    if len(whole) < 3:
+        raise ValueError(f"{name}: a training takes at least 3 images, and there are {len(whole)}")
+    if not 0 < held_out < len(whole) - 1:
+        raise ValueError(f"held_out is 1 to {len(whole) - 2} for {name}, not {held_out}")
     order = np.random.default_rng(SPLIT_SEED).permutation(len(whole))
     kept, learned = np.sort(order[:held_out]), np.sort(order[held_out:])
     return (
@@ -85,6 +91,8 @@ def require_fit(name: str, directory: Path | None, split: Split, image: Input, l
     if shape != own:
         raise DataError(f"input: the network takes {_times(shape)}, and {name} has {_times(own)}")
     if name in BUILT_IN:
+        if len(labels) != BUILT_IN_CLASSES:
+            raise DataError(f"labels: the network has {len(labels)}, and {name} {BUILT_IN_CLASSES} classes")
         return
     with _packed(name, directory) as path:
         classes = read_packed_classes(path)

@@ -13,6 +13,7 @@ from lrnet.architectures import Architecture, ArchitectureName, Weights, build
 from lrnet.augment import Augmentation
 from lrnet.discrete import AveragePool, Input, Node, Operation, Sign
 from lrnet.distributions import SHARPNESS
+from lrnet.format import MAX_LABEL_BYTES
 from lrnet.networks import trained_shapes
 from lrnet.objective import Objective
 
@@ -137,7 +138,7 @@ def read_run(path: Path, overrides: Sequence[str] = ()) -> tuple[Run, dict[str, 
 def to_run(table: Mapping[str, Any]) -> Run:
     """The run that a table describes. Raises RunError, naming the key."""
     values = dict(table)
-    parts: dict[str, Any] = {"labels": tuple(values.pop("labels", ()))}
+    parts: dict[str, Any] = {"labels": _labels(values.pop("labels", []))}
     for key, kind in _TABLES.items():
         parts[key] = _construct(kind, _table(values.pop(key, {}), key), key)
     if ("graph" in values) == ("network" in values):
@@ -150,6 +151,18 @@ def to_run(table: Mapping[str, Any]) -> Run:
     run: Run = _construct(Run, {**values, **parts}, "run")
     _check(run)
     return run
+
+
+def _labels(values: object) -> tuple[str, ...]:
+    """As a model's format has them, so that no training ends in one that cannot be exported."""
+    if not (isinstance(values, list) and all(isinstance(label, str) for label in values)):
+        raise RunError("labels: they are an array of strings")
+    if len(set(values)) < len(values):
+        raise RunError("labels: one is there twice")
+    for label in values:
+        if len(label.encode(errors="surrogatepass")) > MAX_LABEL_BYTES:
+            raise RunError(f"labels: {label[:40]!r} … has over {MAX_LABEL_BYTES} bytes")
+    return tuple(values)
 
 
 def _named(architecture: Architecture, image: Input, classes: int) -> tuple[Node, ...]:
@@ -206,8 +219,9 @@ def _check(run: Run) -> None:
         raise RunError(f"graph: {error}") from error
     if shapes["logits"][2] != len(run.labels):
         raise RunError(f"labels: there are {len(run.labels)} for {shapes['logits'][2]} logits")
+    if run.batch < 2:
+        raise RunError(f"batch: it is at least 2, not {run.batch}: a batch norm measures a deviation")
     at_least_one = {
-        "batch": run.batch,
         "held_out": run.held_out,
         "twin.epochs": run.twin.epochs,
         "signs.epochs": run.signs.epochs,
@@ -254,6 +268,10 @@ def _check(run: Run) -> None:
     for key, value in from_zero.items():
         if not 0 <= value < math.inf:
             raise RunError(f"{key}: it is a number from 0 on, not {value}")
+    side = min(run.input.height, run.input.width)
+    for key, value in (("crop", run.augmentation.crop), ("cutout", run.augmentation.cutout)):
+        if value > side:
+            raise RunError(f"augmentation.{key}: it is at most {side}, the image's smaller side, not {value}")
     shares = {
         "augmentation.flip": run.augmentation.flip,
         "objective.label_smoothing": run.objective.label_smoothing,

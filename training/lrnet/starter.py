@@ -28,7 +28,7 @@ def starter(name: str, labels: Sequence[str], image: Input, training: int) -> st
         f"data = {_string(name)}",
         "seed = 1",
         f"held_out = {held_out}",
-        f"batch = {min(100, training - held_out)}",
+        f"batch = {max(2, min(100, training - held_out))}",
         f"labels = [{', '.join(map(_string, labels))}]",
         "",
         "[input]",

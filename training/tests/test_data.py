@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lrnet.data import DataError, read_idx, read_test, read_training, require_test
+from lrnet.data import DataError, read_idx, read_test, read_training, require_fit, require_test
+from lrnet.discrete import Input
 
 
 def idx(values: np.ndarray) -> bytes:
@@ -95,6 +96,21 @@ def test_the_files_of_mnists_test_part_are_looked_for_and_not_read(tmp_path: Pat
         require_test("mnist", None)
 
 
+@pytest.mark.parametrize("held_out", [0, 1437, 1438])
+def test_two_images_at_least_are_left_to_learn_from(held_out: int) -> None:
+    assert [len(part) for part in read_training("digits", None, 1436)] == [2, 1436]
+    with pytest.raises(ValueError, match="held_out is 1 to 1436 for digits"):
+        read_training("digits", None, held_out)
+
+
+@pytest.mark.parametrize("labels", [3, 9, 11])
+def test_a_network_with_another_number_of_classes_than_the_digits_is_refused(labels: int) -> None:
+    split = read_test("digits", None)
+    require_fit("digits", None, split, Input(8, 8, 1), [str(label) for label in range(10)])
+    with pytest.raises(DataError, match=f"labels: the network has {labels}, and digits 10 classes"):
+        require_fit("digits", None, split, Input(8, 8, 1), [str(label) for label in range(labels)])
+
+
 def test_mnist_without_a_folder_says_how_to_name_it() -> None:
     with pytest.raises(DataError, match="--data"):
         read_training("mnist", None, 5000)
@@ -103,12 +119,6 @@ def test_mnist_without_a_folder_says_how_to_name_it() -> None:
 def test_a_data_set_that_is_not_built_in_needs_a_folder() -> None:
     with pytest.raises(DataError, match=r"built in; name the folder of cifar\.npz"):
         read_test("cifar", None)
-
-
-@pytest.mark.parametrize("held_out", [0, 1438])
-def test_a_held_out_split_leaves_something_on_both_sides(held_out: int) -> None:
-    with pytest.raises(ValueError, match="1 to 1437"):
-        read_training("digits", None, held_out)
 
 
 def test_the_digits_are_split_without_an_image_in_two_parts() -> None:

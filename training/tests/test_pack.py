@@ -495,7 +495,7 @@ def test_the_run_to_start_from_fits_images_of_any_shape(
     run = to_run(tomllib.loads(starter("pets", labels, image, training)))
     assert (run.data, run.input, run.labels) == ("pets", image, tuple(labels))
     assert 1 <= run.held_out < training
-    assert run.batch <= training - run.held_out
+    assert run.batch <= max(2, training - run.held_out)
 
 
 def test_a_run_that_is_there_is_not_overwritten(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

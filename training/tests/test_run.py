@@ -52,10 +52,16 @@ def test_a_stated_result_is_no_part_of_the_run(tmp_path: Path) -> None:
         ("graph=1", "graph: it is an array"),
         ("graph=[]", "graph: "),
         ('labels=["a"]', "labels: there are 1 for 10"),
+        ("labels=5", "labels: they are an array of strings"),
+        ("labels=[0, 1, 2, 3, 4, 5, 6, 7, 8, 9]", "labels: they are an array of strings"),
+        ('labels={"0"="1"}', "labels: they are an array of strings"),
+        ('labels=["0", "0"]', "labels: one is there twice"),
+        (f'labels=["{"é" * 129}"]', "labels: 'é.* has over 256 bytes"),
         ("members.candidates=0", "members.candidates: it is at least 1"),
         ("members.count=40", "members.count"),
         ("members.count=65", "members.count"),
-        ("batch=0", "batch"),
+        ("batch=0", "batch: it is at least 2, not 0"),
+        ("batch=1", "batch: it is at least 2, not 1"),
         ("seed=99999999999999999999", "seed: it is 0 to"),
         ("seed=-1", "seed: it is 0 to"),
         ("distribution.final_entropy=-1", "distribution.final_entropy: it is over 0 and under 1.099"),
@@ -68,6 +74,9 @@ def test_a_stated_result_is_no_part_of_the_run(tmp_path: Path) -> None:
         ("twin.learning_rate=-0.1", "twin.learning_rate"),
         ("twin.weight_decay=nan", "twin.weight_decay: it is a number from 0 on"),
         ("augmentation.shift=-1", "augmentation.shift"),
+        ("augmentation.crop=9", "augmentation.crop: it is at most 8, the image's smaller side, not 9"),
+        ("augmentation.crop=100000", "augmentation.crop"),
+        ("augmentation.cutout=9", "augmentation.cutout"),
         ("augmentation.scale=nan", "augmentation.scale"),
         ("input.channels=2", "graph: "),
         ("seed", "--set seed: it has the form"),
@@ -78,6 +87,11 @@ def test_a_stated_result_is_no_part_of_the_run(tmp_path: Path) -> None:
 def test_a_wrong_value_is_refused_by_its_key(override: str, message: str) -> None:
     with pytest.raises(RunError, match=message):
         read_run(RUNS / "digits.toml", [override])
+
+
+def test_a_crop_and_a_cutout_are_as_large_as_the_image() -> None:
+    run, _ = read_run(RUNS / "digits.toml", ["augmentation.crop=8", "augmentation.cutout=8"])
+    assert (run.augmentation.crop, run.augmentation.cutout) == (8, 8)
 
 
 def test_a_missing_key_is_refused_by_name(tmp_path: Path) -> None:
