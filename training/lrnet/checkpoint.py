@@ -49,7 +49,11 @@ _STATE_TYPES: Mapping[str, type] = {
     "optimizer": dict,
     "seconds": float,
     "data_digest": str,
+    "hardware": str,
     "threads": int,
+    "processes": int,
+    "compile": bool,
+    "bfloat16": bool,
     "versions": dict,
 }
 

@@ -82,7 +82,7 @@ def _train(
     if state is not None and state["data_digest"] != job.training.digest():
         raise checkpoint.CheckpointError(f"{folder}: these are not the data that its training began with")
     began = time.monotonic() - (state["seconds"] if state else 0.0)
-    job.note({**_beginning(job, command, table), **_since(state)})
+    job.note({**_beginning(job, command, table), **_since(job, state)})
     network: FloatNetwork | StochasticNetwork | None = None
     for index, step in enumerate(steps):
         if state is not None and index < state["stage"]:
@@ -113,6 +113,13 @@ def _beginning(job: Job, command: str, table: Mapping[str, Any]) -> dict[str, An
         # What trainings share that are averaged over seeds.
         "setting": checkpoint.table_digest({key: value for key, value in table.items() if key != "seed"}),
         "data": job.training.digest(),
+        **_circumstances(job),
+    }
+
+
+def _circumstances(job: Job) -> dict[str, Any]:
+    """What may change a result's last digits, beside the run and the data."""
+    return {
         "hardware": hardware(job.device),
         "threads": torch.get_num_threads(),
         "processes": distributed.world(),
@@ -122,11 +129,11 @@ def _beginning(job: Job, command: str, table: Mapping[str, Any]) -> dict[str, An
     }
 
 
-def _since(state: Mapping[str, Any] | None) -> dict[str, Any]:
-    """What the line says besides when a training goes on: threads and versions that are not those of before."""
+def _since(job: Job, state: Mapping[str, Any] | None) -> dict[str, Any]:
+    """What the line says besides when a training goes on: the circumstances that are not those of before."""
     if state is None:
         return {}
-    now = {"threads": torch.get_num_threads(), "versions": dict(versions())}
+    now = _circumstances(job)
     return {"event": "resume", "before": {key: state[key] for key in now if state[key] != now[key]}}
 
 
@@ -150,7 +157,7 @@ def _fit(
         stage.network.compile_steps()
     steps = max(1, len(job.images) // job.run.batch)
     total = step.epochs * steps
-    data_digest = job.training.digest()
+    data_digest, circumstances = job.training.digest(), _circumstances(job)
     with tqdm(total=total, initial=done * steps, unit="batch", disable=job.quiet) as bar:
         for epoch in range(done, step.epochs):
             bar.set_description(f"{step.name} {epoch + 1}/{step.epochs}")
@@ -168,8 +175,7 @@ def _fit(
                 "optimizer": optimizer.state_dict(),
                 "seconds": seconds,
                 "data_digest": data_digest,
-                "threads": torch.get_num_threads(),
-                "versions": dict(versions()),
+                **circumstances,
             }
             checkpoint.save_tensors(job.folder / "state.pt", state)
             job.note(

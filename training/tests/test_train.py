@@ -170,6 +170,18 @@ def test_a_state_without_what_it_needs_is_refused(straight: Path, tmp_path: Path
         run_training(folder)
 
 
+def test_a_state_of_before_its_circumstances_were_kept_is_refused_by_what_it_lacks(
+    straight: Path, tmp_path: Path
+) -> None:
+    folder = interrupted(tmp_path / "old", straight)
+    state = load_tensors(folder / "state.pt")
+    for key in ("hardware", "processes", "compile", "bfloat16"):
+        del state[key]
+    torch.save(state, folder / "state.pt")
+    with pytest.raises(CheckpointError, match=r"it has no hardware, processes, compile, bfloat16; .*version"):
+        run_training(folder)
+
+
 @pytest.mark.parametrize(
     "changes",
     [
@@ -188,7 +200,12 @@ def test_a_state_without_what_it_needs_is_refused(straight: Path, tmp_path: Path
         {"optimizer": {"state": {}, "param_groups": []}},
         {"optimizer": {"state": {}, "param_groups": [1, 2]}},
         {"data_digest": 7},
+        {"hardware": 7},
         {"threads": "two"},
+        {"threads": True},
+        {"processes": None},
+        {"compile": 1},
+        {"bfloat16": "no"},
         {"versions": {"torch": torch.zeros(2)}},
     ],
     ids=str,
@@ -200,13 +217,21 @@ def test_a_state_of_which_something_is_damaged_is_refused_by_name(
         run_training(interrupted(tmp_path / "damaged", straight, **changes))
 
 
-def test_a_training_that_goes_on_notes_threads_and_versions_that_are_others(
+def test_a_training_that_goes_on_notes_the_circumstances_that_are_others(
     straight: Path, tmp_path: Path
 ) -> None:
-    folder = run_training(interrupted(tmp_path / "moved", straight, threads=64))
+    others = {
+        "hardware": "an abacus",
+        "threads": 64,
+        "processes": 2,
+        "compile": True,
+        "bfloat16": True,
+        "versions": {"torch": "0"},
+    }
+    folder = run_training(interrupted(tmp_path / "moved", straight, **others))
     resume = events(folder)[0]
     assert (resume["event"], resume["command"]) == ("resume", "lrnet train digits.toml")
-    assert resume["before"] == {"threads": 64}
+    assert resume["before"] == others
     same = run_training(interrupted(tmp_path / "same", straight))
     assert events(same)[0]["before"] == {}
 
