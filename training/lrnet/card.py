@@ -20,6 +20,8 @@ from lrnet.markdown import count, escaped, table
 
 MOST_NAMED_CLASSES = 24
 
+STRAIGHT_THROUGH = "the network that the straight-through estimator trained"
+
 
 def card(
     model: Model,
@@ -58,15 +60,24 @@ def _summary(model: Model, version: str) -> str:
     weights = " and ".join(sorted({operation.weights for operation in _weighted(model)}))
     test = model.provenance["figures"]["test"]
     first, all_members = test["members"][0]["accuracy"], test["members"][-1]["accuracy"]
+    are = (
+        STRAIGHT_THROUGH
+        if _straight_through(model.provenance["recipe"])
+        else "discrete networks drawn from one learned distribution"
+    )
+    right = (
+        f"it is right in {first:.2%}"
+        if members == 1
+        else f"member 0 alone is right in {first:.2%}, the mean of {members} in {all_members:.2%}"
+    )
     return "\n".join(
         (
             f"# {model.name}, version {version}",
             "",
             f"Tells {len(model.network.labels)} classes ({_named(model.network.labels)}) apart in {colour} images of"
             f" {image.width} x {image.height} pixels, with {weights} weights and one-bit activations. It ships"
-            f" {count(members, 'member')}, discrete networks drawn from one learned distribution: on"
-            f" {test['n']:,} test images member 0 alone is right in {first:.2%}, the mean of"
-            f" {members} in {all_members:.2%}, the float32 baseline in {test['baseline']['accuracy']:.2%}.",
+            f" {count(members, 'member')}, {are}: on {test['n']:,} test images {right}, the float32 baseline in"
+            f" {test['baseline']['accuracy']:.2%}.",
             "",
             "A program wrote this page from what it measured; no figure in it was typed.",
         )
@@ -134,10 +145,15 @@ def _default(model: Model, held_out: Sequence[Mapping[str, Any]]) -> str:
         return f"{answer}."
     several = chosen if chosen > 1 else members
     one, mean = held_out[0], held_out[several - 1]
+    flattered = (
+        ", the frozen network, which is first by rule, looks better than it is, its layers having been chosen"
+        if _frozen(model.provenance["recipe"])
+        else " looks better than it is, being the network that was best"
+    )
     compared = (
         f"on the held-out images log-loss goes from {one['logLoss']:.4f} with 1 to {mean['logLoss']:.4f} with"
-        f" {several}, and accuracy from {one['accuracy']:.2%} to {mean['accuracy']:.2%}, where member 0 looks"
-        " better than it is, being the network that was best on these very images"
+        f" {several}, and accuracy from {one['accuracy']:.2%} to {mean['accuracy']:.2%}, where member 0"
+        f"{flattered} on these very images"
     )
     if chosen == 1:
         return f"{answer}: the work grows with their number; {compared}."
@@ -285,13 +301,21 @@ def _training(model: Model, version: str, findings: Findings | None, int8: bool)
 
 
 def _members(chosen: Sequence[int], recipe: Mapping[str, Any]) -> str:
-    if recipe.get("method") == "ste":
-        return "the network that the straight-through estimator trained"
-    frozen = recipe.get("freezing", {}).get("candidates", 0) > 0
+    if _straight_through(recipe):
+        return STRAIGHT_THROUGH
+    frozen = _frozen(recipe)
     best = "the frozen network" if frozen else "the most probable network"
     named = ", ".join(best if place == 0 else f"draw {place}" for place in chosen)
     first = "the frozen one" if frozen else "the best alone"
     return f"{named}: chosen on the held-out images, {first} first"
+
+
+def _straight_through(recipe: Mapping[str, Any]) -> bool:
+    return recipe.get("method") == "ste"
+
+
+def _frozen(recipe: Mapping[str, Any]) -> bool:
+    return recipe.get("freezing", {}).get("candidates", 0) > 0
 
 
 def _flattened(recipe: Mapping[str, Any], prefix: str = "") -> Iterable[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
@@ -112,14 +112,30 @@ def tell_training(findings: Findings) -> Iterable[str]:
         ends = ", ".join(f"{name} {list(group)[-1].held_out:.2%}" for name, group in stages)
         yield _plot("training", f"Accuracy after each epoch. On held-out images the stages end at: {ends}.")
         yield ""
+        noisy, most_probable = _tell_stochastic({epoch.stage for epoch in findings.epochs})
         yield (
-            "On training images it is the accuracy of an epoch's batches as they were met, augmented, and in the last"
-            " stage with weights and activations that are noisy; on held-out images that of the network at the epoch's"
-            " end, in the last stage of the most probable one. The axis is logarithmic in the error."
+            f"On training images it is the accuracy of an epoch's batches as they were met, augmented{noisy}; on"
+            f" held-out images that of the network at the epoch's end{most_probable}. The axis is logarithmic in the error."
         )
     else:
         yield "No log at hand tells of the training's epochs."
     yield ""
+
+
+def _tell_stochastic(stages: Set[str]) -> tuple[str, str]:
+    """What is special in the stages whose network is a distribution: in training, and on held-out images."""
+    if "freezing" in stages:
+        return (
+            ", and in the stages distribution and freezing with weights and activations that are noisy in all layers"
+            " that are not frozen",
+            ", in these two stages of the most probable one",
+        )
+    if "distribution" in stages:
+        return (
+            ", and in the stage distribution with weights and activations that are noisy",
+            ", in that stage of the most probable one",
+        )
+    return "", ""
 
 
 def _plot(name: str, says: str) -> str:

@@ -300,3 +300,73 @@ def test_a_member_that_was_frozen_or_trained_straight_through_is_called_so(
     provenance = {**model.provenance, "chosen": [0, 3], "recipe": recipe}
     text = card(dataclasses.replace(model, provenance=provenance), "1", 1, 1, 1)
     assert f"| members | {members} |" in text
+
+
+@pytest.mark.parametrize(
+    ("recipe", "said"),
+    [
+        ({}, "member 0 looks better than it is, being the network that was best on these very images"),
+        (
+            {"freezing": {"candidates": 16}},
+            "member 0, the frozen network, which is first by rule, looks better than it is, its layers having been"
+            " chosen on these very images",
+        ),
+    ],
+)
+def test_a_first_member_is_said_to_be_the_best_one_only_where_it_was_chosen_for_that(
+    model: Model, recipe: dict[str, Any], said: str
+) -> None:
+    provenance = {**model.provenance, "recipe": recipe}
+    text = "\n".join(lines(dataclasses.replace(model, provenance=provenance)))
+    assert said in text
+    assert ("that was best" in text) == (recipe == {})
+    assert "3 members, discrete networks drawn from one learned distribution: on 10,000 test images" in text
+    assert (
+        "member 0 alone is right in 99.01%, the mean of 3 in 99.23%, the float32 baseline in 99.34%." in text
+    )
+
+
+def test_a_straight_through_network_is_not_said_to_be_drawn(model: Model) -> None:
+    figures = {
+        split: {**of_split, "members": of_split["members"][:1]}
+        for split, of_split in model.provenance["figures"].items()
+    }
+    provenance = {**model.provenance, "chosen": [0], "recipe": {"method": "ste"}, "figures": figures}
+    network = dataclasses.replace(model.network, members=model.network.members[:1])
+    made = dataclasses.replace(
+        model,
+        network=network,
+        provenance=provenance,
+        calibration=Calibration((0.9,), "held-out", 5000),
+        default_members=1,
+    )
+    text = "\n".join(lines(made))
+    assert (
+        "It ships 1 member, the network that the straight-through estimator trained: on 10,000 test images it is"
+        " right in 99.01%, the float32 baseline in 99.34%."
+    ) in text
+    assert "drawn" not in text
+
+
+@pytest.mark.parametrize(
+    ("stages", "noisy", "most_probable"),
+    [
+        (
+            ["twin", "signs", "distribution"],
+            ", and in the stage distribution with weights and activations that are noisy;",
+            " end, in that stage of the most probable one.",
+        ),
+        (
+            ["twin", "signs", "distribution", "freezing"],
+            ", and in the stages distribution and freezing with weights and activations that are noisy in all layers",
+            " end, in these two stages of the most probable one.",
+        ),
+        (["twin", "signs", "ste"], " met, augmented;", "the network at the epoch's end. "),
+    ],
+)
+def test_the_stages_whose_weights_are_noisy_are_named(
+    model: Model, stages: list[str], noisy: str, most_probable: str
+) -> None:
+    text = "\n".join(lines(model, found(SMALL, *(Epoch(stage, 1, 0.5, 0.6) for stage in stages))))
+    assert noisy in text
+    assert most_probable in text
