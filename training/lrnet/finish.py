@@ -100,10 +100,13 @@ def _candidates(job: Job, network: StochasticNetwork, evidence: Evidence) -> Ite
 
 
 def _choice(chosen: Chosen) -> dict[str, Any]:
-    """Which candidates became members, and how good the candidates were: the first, and the drawn ones."""
+    """Which candidates became members, and how good the candidates were: the first, and the drawn ones.
+
+    The first is the frozen network or the most probable one; older logs call its accuracy `most_probable_accuracy`.
+    """
     choice = {
         "chosen": list(chosen.candidates),
-        "most_probable_accuracy": chosen.scores[0],
+        "first_accuracy": chosen.scores[0],
         "draws": len(chosen.scores) - 1,
     }
     if len(chosen.scores) == 1:

@@ -195,6 +195,9 @@ def test_the_frozen_network_answers_alone_and_the_others_are_draws(trained: Path
     record = load_record(trained)
     assert record["chosen"][0] == 0
     assert len(set(record["chosen"])) == 3
+    # The first candidate is the frozen network, and no most probable one.
+    assert record["first_accuracy"] == record["held_out"]["alone"][0]
+    assert "most_probable_accuracy" not in record
 
 
 @pytest.mark.parametrize("epochs", [9, 11])
