@@ -18,7 +18,7 @@ LONGEST_LABEL = 120
 
 COLUMNS = (
     "held out: one draw",
-    "first members drawn",
+    "first candidates",
     "member 0",
     "all members",
     "float twin",
@@ -26,7 +26,8 @@ COLUMNS = (
     "all members",
     "float twin",
 )
-"""The accuracies of a training; a column that no training has is left out."""
+"""The accuracies of a training; a column that no training has is left out. The first candidates: the mean of as many as
+there are members, the first of them not drawn, but frozen or the most probable."""
 
 _PLACE = re.compile(r"(<!-- lrnet compare ([^\n]+) -->\n).*?(<!-- end of lrnet compare -->)", re.DOTALL)
 

@@ -128,6 +128,13 @@ def test_an_accuracy_that_only_others_have_is_a_dash(tmp_path: Path) -> None:
     assert straight_through[-3:] == ["-", "-", "-"]
 
 
+def test_the_mean_of_the_first_candidates_stands_beside_that_of_the_members(tmp_path: Path) -> None:
+    line = {**logs.members(last=0.95), "unchosen_accuracy": 0.94}
+    text = compare([logs.write(tmp_path / "log.jsonl", logs.start(1), logs.epoch("twin", 1), line)])
+    assert "| held out: one draw | first candidates | member 0 | all members |" in text
+    assert (rows(text)[0][4], rows(text)[0][6]) == ("94.00", "95.00")
+
+
 @pytest.mark.parametrize(
     ("event", "change"),
     [
