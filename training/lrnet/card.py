@@ -20,6 +20,8 @@ from lrnet.markdown import count, escaped, table
 
 MOST_NAMED_CLASSES = 24
 
+ABLATION = "What parts of the recipe give, in trainings beside this model's, each row named by its run and what was set."
+
 STRAIGHT_THROUGH = "the network that the straight-through estimator trained"
 
 
@@ -47,7 +49,7 @@ def card(
         _sizes(model, file_bytes, baseline_bytes, int8_bytes),
         _network(model),
         _training(model, version, findings, int8),
-        *((f"## Ablation\n\n{findings.ablation}",) if findings and findings.ablation else ()),
+        *((f"## Ablation\n\n{ABLATION}\n\n{findings.ablation}",) if findings and findings.ablation else ()),
         _check(model, proved_rows),
     )
     return "\n\n".join(sections) + "\n"
