@@ -209,6 +209,6 @@ def test_test_images_that_the_model_does_not_take_are_refused_by_name(exported: 
     with pytest.raises(DataError, match="the network takes 8 x 9 x 1, and digits has 8 x 8 x 1"):
         read_rows(dataclasses.replace(model, network=wide), "test", None)
     few = dataclasses.replace(network, labels=network.labels[:9])
-    with pytest.raises(ValueError, match="digits: it has labels beyond the model's 9 classes"):
+    with pytest.raises(DataError, match="labels: the network has 9, and digits 10 classes"):
         read_rows(dataclasses.replace(model, network=few), "test", None)
     assert len(read_rows(model, "test", None)) == 359
