@@ -6,12 +6,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from trainings import train_quietly
 
 from lrnet.cli import main
 from lrnet.export import export
-from lrnet.job import Settings
 from lrnet.run import read_run
-from lrnet.train import train
 
 # The tests' tensors are small: a second thread costs more than it gives, above all on a busy machine.
 torch.set_num_threads(1)
@@ -31,14 +30,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A checkpoint of the digits run, cut short, with three members."""
     folder = tmp_path_factory.mktemp("trained")
     _, table = read_run(Path(__file__).parent.parent / "runs" / "digits.toml", SHORT)
-    train(
-        table,
-        folder / "checkpoint",
-        data=None,
-        log_path=folder / "digits.jsonl",
-        command="lrnet train digits.toml",
-        settings=Settings(torch.device("cpu"), quiet=True),
-    )
+    train_quietly(table, folder / "checkpoint", log_path=folder / "digits.jsonl")
     return folder / "checkpoint"
 
 

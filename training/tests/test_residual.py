@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 from networks import listed, residual_graph
+from trainings import assert_same_members, interrupted_after, train_quietly
 
-from lrnet import log
 from lrnet.checkpoint import load_discrete, load_float, load_record, load_tensors
 from lrnet.criticality import signals
 from lrnet.data import read_training
@@ -23,12 +23,10 @@ from lrnet.flow import outputs
 from lrnet.format import Model
 from lrnet.forward import discrete_forward, to_input
 from lrnet.frozen import FrozenLayer
-from lrnet.job import Settings
 from lrnet.layers import Gaussian, preactivation
 from lrnet.networks import FloatNetwork, StochasticNetwork, straight_through_weights
 from lrnet.run import Run, read_run, to_run
 from lrnet.stages import plan
-from lrnet.train import train
 
 RUN = Path(__file__).parent.parent / "runs" / "digits.toml"
 
@@ -54,14 +52,7 @@ SHORT = [
 
 def run_training(folder: Path, *overrides: str) -> Path:
     _, table = read_run(RUN, [*SHORT, *overrides])
-    train(
-        {**table, "graph": listed(GRAPH)},
-        folder,
-        data=None,
-        log_path=folder / "log.jsonl",
-        command="lrnet train digits.toml",
-        settings=Settings(torch.device("cpu"), quiet=True),
-    )
+    train_quietly({**table, "graph": listed(GRAPH)}, folder)
     return folder
 
 
@@ -163,28 +154,12 @@ def test_frozen_layers_are_in_the_answering_member_as_they_were_frozen(trained: 
 
 @pytest.mark.parametrize("epochs", [12, 17, 22])
 def test_an_interrupted_training_goes_on_to_the_same_result(
-    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, epochs: int
+    trained: Path, tmp_path: Path, epochs: int
 ) -> None:
-    done, append = 0, log.append
-
-    def interrupt(path: Path, record: dict[str, object]) -> None:
-        nonlocal done
-        append(path, record)
-        done += record["event"] == "epoch"
-        if done == epochs:
-            raise KeyboardInterrupt
-
-    monkeypatch.setattr(log, "append", interrupt)
-    with pytest.raises(KeyboardInterrupt):
+    with interrupted_after(epochs):
         run_training(tmp_path / "resumed")
-    monkeypatch.undo()
     run_training(tmp_path / "resumed")
-    for member, expected in zip(
-        load_discrete(tmp_path / "resumed").members, load_discrete(trained).members, strict=True
-    ):
-        for name, parameters in expected.items():
-            for key, value in vars(parameters).items():
-                assert np.array_equal(getattr(member[name], key), value), (name, key)
+    assert_same_members(tmp_path / "resumed", trained)
 
 
 def test_what_is_exported_has_the_accuracy_that_training_measured(trained: Path, exported: Model) -> None:

@@ -10,14 +10,13 @@ from pathlib import Path
 import pytest
 import torch
 from torch import Tensor
+from trainings import train_quietly
 
 from lrnet.discrete import Input, Operation
-from lrnet.job import Settings
 from lrnet.layers import StochasticLayer, preactivation
 from lrnet.networks import FloatNetwork, StochasticNetwork
 from lrnet.noise import Noise
 from lrnet.run import read_run
-from lrnet.train import train
 
 RUN = Path(__file__).parent.parent / "runs" / "digits.toml"
 IMAGE = Input(8, 8, 1)
@@ -55,14 +54,7 @@ def test_bfloat16_sums_have_moments_in_float32_near_those_of_float32() -> None:
 def test_a_training_with_bfloat16_sums_learns_and_says_so(tmp_path: Path) -> None:
     overrides = ["twin.epochs=4", "signs.epochs=3", "distribution.epochs=3", "members.count=2"]
     _, table = read_run(RUN, [*overrides, "members.candidates=2", "members.images=200", "batch=20"])
-    train(
-        table,
-        tmp_path,
-        data=None,
-        log_path=tmp_path / "log.jsonl",
-        command="lrnet train digits.toml",
-        settings=Settings(torch.device("cpu"), bfloat16=True, quiet=True),
-    )
+    train_quietly(table, tmp_path, bfloat16=True)
     lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     assert lines[0]["bfloat16"] is True
     # In float32 it was 0.97 by one seed, of 359 images.

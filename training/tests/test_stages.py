@@ -8,13 +8,12 @@ from typing import Any
 
 import pytest
 import torch
+from trainings import train_quietly
 
 from lrnet import checkpoint
 from lrnet.discrete import Input, Operation
-from lrnet.job import Settings
 from lrnet.networks import FloatNetwork, StochasticNetwork
 from lrnet.run import read_run, to_run
-from lrnet.train import train
 
 RUN = Path(__file__).parent.parent / "runs" / "digits.toml"
 IMAGE = Input(6, 6, 1, "stretch")
@@ -78,14 +77,7 @@ def steered(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[list[f
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(checkpoint, "save_tensors", noting)
-        train(
-            table,
-            folder,
-            data=None,
-            log_path=folder / "log.jsonl",
-            command="lrnet train digits.toml",
-            settings=Settings(torch.device("cpu"), quiet=True),
-        )
+        train_quietly(table, folder)
     return folder, entropies
 
 

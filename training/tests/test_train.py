@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from trainings import interrupted_after, train_quietly
 
-from lrnet import log
 from lrnet.checkpoint import (
     CheckpointError,
     default_log,
@@ -27,7 +27,7 @@ from lrnet.data import DataError, read_test
 from lrnet.forward import discrete_logits, to_input
 from lrnet.job import Job, Settings, open_job
 from lrnet.run import read_run
-from lrnet.train import one_cycle, train
+from lrnet.train import one_cycle
 
 RUN = Path(__file__).parent.parent / "runs" / "digits.toml"
 
@@ -47,14 +47,7 @@ SMALL = [
 
 def run_training(folder: Path, overrides: tuple[str, ...] = ()) -> Path:
     _, table = read_run(RUN, [*SMALL, *overrides])
-    train(
-        table,
-        folder,
-        data=None,
-        log_path=folder.with_suffix(".jsonl"),
-        command="lrnet train digits.toml",
-        settings=Settings(torch.device("cpu"), quiet=True),
-    )
+    train_quietly(table, folder, log_path=folder.with_suffix(".jsonl"))
     return folder
 
 
@@ -85,28 +78,12 @@ def _plain(value: object) -> object:
     return [_plain(each) for each in value] if isinstance(value, list) else value
 
 
-class InterruptionError(Exception):
-    pass
-
-
 @pytest.mark.parametrize("epochs", [1, 2, 3, 6])
 def test_an_interrupted_training_goes_on_to_the_same_result(
-    straight: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, epochs: int
+    straight: Path, tmp_path: Path, epochs: int
 ) -> None:
-    done = 0
-    append = log.append
-
-    def interrupt(path: Path, record: dict[str, object]) -> None:
-        nonlocal done
-        append(path, record)
-        done += record["event"] == "epoch"
-        if done == epochs:
-            raise InterruptionError
-
-    monkeypatch.setattr(log, "append", interrupt)
-    with pytest.raises(InterruptionError):
+    with interrupted_after(epochs):
         run_training(tmp_path / "resumed")
-    monkeypatch.undo()
     torch.rand(17)  # whatever came between must not matter
     run_training(tmp_path / "resumed")
     assert_same_results(straight, tmp_path / "resumed")

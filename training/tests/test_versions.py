@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from trainings import assert_same_members, interrupted_after, train_quietly
 
 from lrnet.checkpoint import load_discrete, load_record, load_tensors
 from lrnet.data import read_training
@@ -15,12 +16,10 @@ from lrnet.diagnose import diagnose
 from lrnet.discrete import DiscreteNetwork
 from lrnet.forward import discrete_forward, to_input
 from lrnet.frozen import FrozenLayer
-from lrnet.job import Settings
 from lrnet.members import drawn, frozen, most_probable
 from lrnet.networks import FloatNetwork, StochasticNetwork, straight_through_weights
 from lrnet.run import Run, read_run, to_run
 from lrnet.stages import plan
-from lrnet.train import train
 from lrnet.versions import Evidence, best_version, draws, versions
 
 RUN = Path(__file__).parent.parent / "runs" / "digits.toml"
@@ -43,14 +42,7 @@ FREEZING = [
 
 def run_training(folder: Path, *overrides: str) -> Path:
     _, table = read_run(RUN, [*FREEZING, *overrides])
-    train(
-        table,
-        folder,
-        data=None,
-        log_path=folder / "log.jsonl",
-        command="lrnet train digits.toml",
-        settings=Settings(torch.device("cpu"), quiet=True),
-    )
+    train_quietly(table, folder)
     return folder
 
 
@@ -202,29 +194,12 @@ def test_the_frozen_network_answers_alone_and_the_others_are_draws(trained: Path
 
 @pytest.mark.parametrize("epochs", [9, 11])
 def test_an_interrupted_freezing_goes_on_to_the_same_result(
-    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, epochs: int
+    trained: Path, tmp_path: Path, epochs: int
 ) -> None:
-    from lrnet import log
-
-    done, append = 0, log.append
-
-    def interrupt(path: Path, record: dict[str, object]) -> None:
-        nonlocal done
-        append(path, record)
-        done += record["event"] == "epoch"
-        if done == epochs:
-            raise KeyboardInterrupt
-
-    monkeypatch.setattr(log, "append", interrupt)
-    with pytest.raises(KeyboardInterrupt):
+    with interrupted_after(epochs):
         run_training(tmp_path / "resumed")
-    monkeypatch.undo()
     run_training(tmp_path / "resumed")
-    for member, expected in zip(
-        load_discrete(tmp_path / "resumed").members, load_discrete(trained).members, strict=True
-    ):
-        for name, parameters in expected.items():
-            assert np.array_equal(member[name].weights, parameters.weights)
+    assert_same_members(tmp_path / "resumed", trained)
 
 
 def test_the_straight_through_estimator_trains_as_long_as_distribution_and_freezing(
