@@ -7,7 +7,8 @@ those of batch norm among them, are taken over all processes, so that their numb
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import TypeVar
 
@@ -22,15 +23,17 @@ LONGEST_WAIT = timedelta(hours=6)
 """For a process that has gone ahead: the first one alone draws the members and reads the test images."""
 
 
-def begin(device: torch.device) -> None:
-    """Meets the other processes that `torchrun` started, if it did: by NCCL between GPUs, else by gloo."""
-    if "WORLD_SIZE" in os.environ and not torch.distributed.is_initialized():
-        backend = "nccl" if device.type == "cuda" else "gloo"
-        torch.distributed.init_process_group(backend, timeout=LONGEST_WAIT)
-
-
-def end() -> None:
-    if torch.distributed.is_initialized():
+@contextmanager
+def processes(device: torch.device) -> Iterator[None]:
+    """Within it, the processes that `torchrun` started, if it did, have met: by NCCL between GPUs, else by gloo."""
+    if "WORLD_SIZE" not in os.environ:
+        yield
+        return
+    backend = "nccl" if device.type == "cuda" else "gloo"
+    torch.distributed.init_process_group(backend, timeout=LONGEST_WAIT)
+    try:
+        yield
+    finally:
         torch.distributed.destroy_process_group()
 
 

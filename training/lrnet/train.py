@@ -28,7 +28,7 @@ from lrnet.finish import finish
 from lrnet.job import Job, Settings, hardware, open_job, versions
 from lrnet.networks import FloatNetwork, StochasticNetwork
 from lrnet.objective import loss, mix, targets
-from lrnet.run import Run, to_run
+from lrnet.run import to_run
 from lrnet.seeds import seed_of
 from lrnet.stages import KEPT, Stage, Step, build, plan
 
@@ -56,50 +56,34 @@ def train(
     noted in the record. Raises RunError, DataError, CheckpointError, ValueError.
     """
     run = to_run(table)
-    device = settings.device
-    distributed.begin(device)
-    try:
-        _train(run, table, folder, data, log_path, command, settings)
-    finally:
-        distributed.end()
-
-
-def _train(
-    run: Run,
-    table: Mapping[str, Any],
-    folder: Path,
-    data: Path | None,
-    log_path: Path,
-    command: str,
-    settings: Settings,
-) -> None:
-    steps = plan(run)
-    epochs = [step.epochs for step in steps]
-    state = distributed.one_by_one(lambda: checkpoint.open_folder(folder, table, epochs))
-    if (folder / "record.json").exists():
-        raise checkpoint.CheckpointError(f"{folder}: this training is finished")
-    job = open_job(run, folder, log_path, data, settings)
-    if state is not None and state["data_digest"] != job.training.digest():
-        raise checkpoint.CheckpointError(f"{folder}: these are not the data that its training began with")
-    began = time.monotonic() - (state["seconds"] if state else 0.0)
-    job.note({**_beginning(job, command, table), **_since(job, state)})
-    network: FloatNetwork | StochasticNetwork | None = None
-    for index, step in enumerate(steps):
-        if state is not None and index < state["stage"]:
-            continue
-        # Seeded for each stage, as for each epoch, so that a checkpoint need not hold a generator's state.
-        torch.manual_seed(seed_of(run.seed, index, 0))
-        stage = build(job, step, network)
-        resumed = state if state is not None and index == state["stage"] else None
-        _fit(job, index, step, stage, resumed, began)
-        network = stage.network
-        if step.kind in KEPT:
-            job.keep(network, KEPT[step.kind])
-    torch.manual_seed(seed_of(run.seed, len(steps), 0))
-    if distributed.rank() == 0:
-        assert network is not None
-        finish(job, network, command, began)
-    distributed.wait()
+    with distributed.processes(settings.device):
+        steps = plan(run)
+        epochs = [step.epochs for step in steps]
+        state = distributed.one_by_one(lambda: checkpoint.open_folder(folder, table, epochs))
+        if (folder / "record.json").exists():
+            raise checkpoint.CheckpointError(f"{folder}: this training is finished")
+        job = open_job(run, folder, log_path, data, settings)
+        if state is not None and state["data_digest"] != job.training.digest():
+            raise checkpoint.CheckpointError(f"{folder}: these are not the data that its training began with")
+        began = time.monotonic() - (state["seconds"] if state else 0.0)
+        job.note({**_beginning(job, command, table), **_since(job, state)})
+        network: FloatNetwork | StochasticNetwork | None = None
+        for index, step in enumerate(steps):
+            if state is not None and index < state["stage"]:
+                continue
+            # Seeded for each stage, as for each epoch, so that a checkpoint need not hold a generator's state.
+            torch.manual_seed(seed_of(run.seed, index, 0))
+            stage = build(job, step, network)
+            resumed = state if state is not None and index == state["stage"] else None
+            _fit(job, index, step, stage, resumed, began)
+            network = stage.network
+            if step.kind in KEPT:
+                job.keep(network, KEPT[step.kind])
+        torch.manual_seed(seed_of(run.seed, len(steps), 0))
+        if distributed.rank() == 0:
+            assert network is not None
+            finish(job, network, command, began)
+        distributed.wait()
 
 
 def _beginning(job: Job, command: str, table: Mapping[str, Any]) -> dict[str, Any]:

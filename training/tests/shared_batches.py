@@ -36,20 +36,19 @@ def main(path: Path, graph: str) -> None:
         table["graph"] = listed(residual_graph(widths=(8, 8), convolutions=1, classes=10))
     run = to_run(table)
     settings = Settings(torch.device("cpu"), quiet=True)
-    distributed.begin(settings.device)
-    job = open_job(run, path.parent, path.parent / "log.jsonl", None, settings)
-    ended = {}
-    stage: Stage | None = None
-    for index, step in enumerate(plan(run)):
-        torch.manual_seed(index)
-        # A layer is chosen and measured in float32, as in any training.
-        stage = build(job, step, None if stage is None else stage.network.float())
-        distributed.share(stage.network)
-        _train(job, stage, seed=index, taught=step.kind != "twin")
-        ended[step.name] = {name: value.clone() for name, value in stage.network.state_dict().items()}
-    if distributed.rank() == 0:
-        torch.save(ended, path)
-    distributed.end()
+    with distributed.processes(settings.device):
+        job = open_job(run, path.parent, path.parent / "log.jsonl", None, settings)
+        ended = {}
+        stage: Stage | None = None
+        for index, step in enumerate(plan(run)):
+            torch.manual_seed(index)
+            # A layer is chosen and measured in float32, as in any training.
+            stage = build(job, step, None if stage is None else stage.network.float())
+            distributed.share(stage.network)
+            _train(job, stage, seed=index, taught=step.kind != "twin")
+            ended[step.name] = {name: value.clone() for name, value in stage.network.state_dict().items()}
+        if distributed.rank() == 0:
+            torch.save(ended, path)
 
 
 def _train(job: Job, stage: Stage, seed: int, *, taught: bool) -> None:
