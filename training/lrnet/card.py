@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from lrnet.discrete import AveragePool, Node, Operation
-from lrnet.evaluate import BINS, INT8_FILE, binomial_error
+from lrnet.evaluate import INT8_FILE
 from lrnet.findings import (
     Findings,
     tell_calibration,
@@ -17,6 +17,7 @@ from lrnet.findings import (
 from lrnet.format import Model
 from lrnet.graph import Shape, taps, value_shapes
 from lrnet.markdown import count, escaped, table
+from lrnet.scores import BINS, binomial_error
 
 MOST_NAMED_CLASSES = 24
 

@@ -33,13 +33,14 @@ from lrnet.checkpoint import (
     logs_of,
 )
 from lrnet.discrete import DiscreteNetwork
-from lrnet.evaluate import INT8_FILE, Score, score_baseline, score_members
+from lrnet.evaluate import INT8_FILE, score_baseline
 from lrnet.format import NAME, Calibration, Check, Model, digest, read, write
 from lrnet.forward import discrete_forward
 from lrnet.fused import fused
 from lrnet.int8 import Int8Baseline, to_int8
 from lrnet.networks import FloatNetwork
 from lrnet.onnx import baseline_logits, to_image, to_onnx
+from lrnet.scores import Score, score_members
 
 HELD_OUT_CHECKS, NOISE_CHECKS = 12, 2
 """Check images beside all 0 and all 255."""

@@ -13,9 +13,9 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 from numpy.typing import NDArray
 
 from lrnet import svg
-from lrnet.evaluate import BINS, Bins, binomial_error
 from lrnet.history import Epoch
 from lrnet.markdown import count, printable
+from lrnet.scores import BINS, Bins, binomial_error
 from lrnet.svg import BLUE, GREY, ORANGE
 
 LONGEST_NAME = 16

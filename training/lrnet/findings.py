@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lrnet.evaluate import BINS, Bins
 from lrnet.history import Epoch
 from lrnet.markdown import count, escaped, table
+from lrnet.scores import BINS, Bins
 
 MOST_CLASSES_IN_MATRIX = 16
 """A matrix of more is not legible: then a table has the most frequent confusions."""

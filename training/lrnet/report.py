@@ -18,21 +18,12 @@ from lrnet.card import card
 from lrnet.checkpoint import save_text
 from lrnet.compare import compare
 from lrnet.data import Split
-from lrnet.evaluate import (
-    Score,
-    calibration_bins,
-    confusion,
-    read_int8,
-    read_model,
-    read_rows,
-    reading,
-    reading_logs,
-    score_members,
-)
+from lrnet.evaluate import read_int8, read_model, read_rows, reading, reading_logs
 from lrnet.export import proved_rows
 from lrnet.findings import Findings
 from lrnet.format import Model, digest
 from lrnet.history import Epoch, training_of
+from lrnet.scores import Score, calibration_bins, confusion, score_members
 
 PLOTS = ("training.svg", "members.svg", "calibration.svg", "confusion.svg")
 

@@ -10,10 +10,10 @@ import pytest
 from make_fixture import residual, tiny
 
 from lrnet.card import card
-from lrnet.evaluate import Bins
 from lrnet.findings import Findings
 from lrnet.format import Calibration, Model
 from lrnet.history import Epoch
+from lrnet.scores import Bins
 
 
 def entry(accuracy: float, loss: float, error: float) -> dict[str, Any]:

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given, settings, strategies
 
 from lrnet import figures
-from lrnet.evaluate import Bins, binomial_error
 from lrnet.history import Epoch
+from lrnet.scores import Bins, binomial_error
 from lrnet.svg import ON_BLACK
 
 NAMESPACE = "{http://www.w3.org/2000/svg}"
