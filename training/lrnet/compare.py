@@ -1,41 +1,63 @@
-"""Finished trainings side by side: a Markdown table of their accuracies, from their logs."""
+"""Finished trainings side by side: a Markdown table of what their networks gave, from their logs."""
 
 from __future__ import annotations
 
+import math
 import re
 import statistics
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from lrnet.checkpoint import save_text
 from lrnet.history import Event, Training, trainings
 from lrnet.markdown import code, table
+from lrnet.scores import BINS
 
 LONGEST_LABEL = 120
 """Characters: an override may hold a whole graph."""
 
-COLUMNS = (
-    "held out: one draw",
-    "first candidates",
-    "member 0",
-    "all members",
-    "float twin",
-    "test: member 0",
-    "all members",
-    "float twin",
+
+@dataclass(frozen=True)
+class Column:
+    """A figure of a training: a share, 0 … 1, shown in %, or nats a row."""
+
+    title: str
+    unit: Literal["%", "nats"] = "%"
+
+
+ACCURACIES = (
+    Column("held out: one draw"),
+    Column("first candidates"),
+    Column("member 0"),
+    Column("all members"),
+    Column("float twin"),
+    Column("test: member 0"),
+    Column("all members"),
+    Column("float twin"),
 )
-"""The accuracies of a training; a column that no training has is left out. The first candidates: the mean of as many as
-there are members, the first of them not drawn, but frozen or the most probable."""
+"""The first candidates: the mean of as many as there are members, the first of them not drawn, but frozen or the most
+probable."""
+
+COLUMNS = (
+    *ACCURACIES,
+    Column("test log-loss: member 0", "nats"),
+    Column("all members", "nats"),
+    Column("test calibration error: all members"),
+)
+"""Of these, a column that no training has is left out."""
+
+WITH_CALIBRATION = f"Accuracies and expected calibration errors ({BINS} bins) in %, log-losses in nats"
 
 _PLACE = re.compile(r"(<!-- lrnet compare ([^\n]+) -->\n).*?(<!-- end of lrnet compare -->)", re.DOTALL)
 
 
 @dataclass(frozen=True)
 class Result:
-    """A finished training. figures: accuracies, 0 … 1, one a column, None where it has none; n: held-out images, and
-    test images, None where they were left unread."""
+    """A finished training. figures: one a column, None where it has none; n: held-out images, and test images, None
+    where they were left unread."""
 
     label: str
     time: str
@@ -70,10 +92,11 @@ def compare(logs: Sequence[Path]) -> str:
         for column in range(len(COLUMNS))
         if any(result.figures[column] is not None for result in results)
     ]
-    header = ("", "seeds", "members", *(COLUMNS[column] for column in shown))
+    header = ("", "seeds", "members", *(COLUMNS[column].title for column in shown))
     return "\n".join(
         (
-            "Accuracies in %, mean ± standard deviation over seeds; n = "
+            ("Accuracies in %" if shown[-1] < len(ACCURACIES) else WITH_CALIBRATION)
+            + ", mean ± standard deviation over seeds; n = "
             + " or ".join(dict.fromkeys(_images(*result.n) for result in results))
             + "."
             + (f" Trainings left out: {_listed(left_out)}." if left_out else ""),
@@ -137,10 +160,11 @@ def _result(path: Path, training: Training) -> Result:
             members.get("draw_accuracy_mean"),
             members.get("unchosen_accuracy"),
             *_accuracies(held_out),
-            *((None, None, None) if test is None else _accuracies(test)),
+            *((None,) * 6 if test is None else (*_accuracies(test), *_calibration(test))),
         )
-        if not all(figure is None or 0 <= figure <= 1 for figure in figures):
-            raise ValueError(f"accuracies are 0 to 1, not {figures}")
+        for column, figure in zip(COLUMNS, figures, strict=True):
+            if figure is not None and not 0 <= figure <= (1 if column.unit == "%" else math.inf):
+                raise ValueError(f"{column.title}: {figure} is no figure in {column.unit}")
         return Result(
             label=_label(beginning),
             time=str(beginning.get("time")),
@@ -156,6 +180,13 @@ def _result(path: Path, training: Training) -> Result:
 
 def _accuracies(figures: Event) -> tuple[float, float, float]:
     return (figures["accuracy"][0], figures["accuracy"][-1], figures["baseline"])
+
+
+def _calibration(figures: Event) -> tuple[float | None, float | None, float | None]:
+    # Older logs have neither.
+    if "log_loss" not in figures:
+        return (None, None, None)
+    return (figures["log_loss"][0], figures["log_loss"][-1], figures["calibration_error"][-1])
 
 
 def _images(held_out: int, test: int | None) -> str:
@@ -176,13 +207,17 @@ def _rows(settings: Sequence[Sequence[Result]], shown: Sequence[int]) -> Iterabl
             code(first.label) + since,
             str(len(results)),
             str(first.members),
-            *(_percent([result.figures[column] for result in results]) for column in shown),
+            *(
+                _shown([result.figures[column] for result in results], COLUMNS[column].unit)
+                for column in shown
+            ),
         )
 
 
-def _percent(values: Sequence[float | None]) -> str:
+def _shown(values: Sequence[float | None], unit: Literal["%", "nats"]) -> str:
     known = [value for value in values if value is not None]
     if len(known) < len(values):
         return "-"
-    mean = f"{100 * statistics.fmean(known):.2f}"
-    return mean if len(known) == 1 else f"{mean} ± {100 * statistics.stdev(known):.2f}"
+    factor, digits = (100, 2) if unit == "%" else (1, 4)
+    mean = f"{factor * statistics.fmean(known):.{digits}f}"
+    return mean if len(known) == 1 else f"{mean} ± {factor * statistics.stdev(known):.{digits}f}"

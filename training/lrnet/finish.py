@@ -20,6 +20,7 @@ from lrnet.forward import discrete_logits
 from lrnet.job import Job, hardware, versions
 from lrnet.members import Candidate, Chosen, choose, drawn, frozen, most_probable
 from lrnet.networks import FloatNetwork, StochasticNetwork
+from lrnet.scores import score_members
 from lrnet.stages import float_logits, settled
 from lrnet.versions import Evidence
 
@@ -125,13 +126,13 @@ def _figures(
     twin: NDArray[np.float32],
     split: Split,
 ) -> dict[str, Any]:
-    """n, the accuracy of the first 1 … K members, of each member alone, and of the float twin."""
+    """n, the figures of the first 1 … K members, the accuracy of each member alone, and of the float twin."""
+    scores = score_members(logits, temperatures, split.labels)
     return {
         "n": len(split),
-        "accuracy": [
-            accuracy(mean_probabilities(logits[:k], temperature), split.labels)
-            for k, temperature in enumerate(temperatures, start=1)
-        ],
+        "accuracy": [score.accuracy for score in scores],
+        "log_loss": [score.log_loss for score in scores],
+        "calibration_error": [score.calibration_error for score in scores],
         "alone": [accuracy(mean_probabilities(each[None]), split.labels) for each in logits],
         "baseline": accuracy(mean_probabilities(twin[None]), split.labels),
     }

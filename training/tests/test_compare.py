@@ -135,10 +135,35 @@ def test_the_mean_of_the_first_candidates_stands_beside_that_of_the_members(tmp_
     assert (rows(text)[0][4], rows(text)[0][6]) == ("94.00", "95.00")
 
 
+def test_log_losses_and_calibration_errors_stand_where_the_logs_have_them(tmp_path: Path) -> None:
+    def calibrated(seed: int, losses: list[float], errors: list[float]) -> list[logs.Line]:
+        *lines, test = training(seed, 0.9)
+        return [*lines, {**test, "log_loss": losses, "calibration_error": errors}]
+
+    log = logs.write(
+        tmp_path / "log.jsonl",
+        *calibrated(1, [0.30, 0.20], [0.02, 0.010]),
+        *calibrated(2, [0.34, 0.20], [0.03, 0.012]),
+        *training(3, 0.9, setting="an older one"),
+    )
+    text = compare([log])
+    assert text.startswith(
+        "Accuracies and expected calibration errors (15 bins) in %, log-losses in nats, mean"
+    )
+    assert "| test log-loss: member 0 | all members | test calibration error: all members |" in text
+    both, older = rows(text)
+    # 0.30 and 0.34 are 0.02 from their mean: √(2 · 0.02²) = 0.0283; 1.0 and 1.2 % likewise 0.1 %: 0.14 %.
+    assert both[-3:] == ["0.3200 ± 0.0283", "0.2000 ± 0.0000", "1.10 ± 0.14"]
+    assert older[-3:] == ["-", "-", "-"]
+
+
 @pytest.mark.parametrize(
     ("event", "change"),
     [
         ("members", {"draw_accuracy_mean": 90.0}),
+        ("test", {"log_loss": [-0.1, 0.1], "calibration_error": [0.1, 0.1]}),
+        ("test", {"log_loss": [0.1, 0.1], "calibration_error": [0.1, 1.1]}),
+        ("test", {"log_loss": [0.1, 0.1]}),
         ("members", {"held_out": None}),
         ("members", {"held_out": {"n": "many", "accuracy": [0.5], "baseline": 0.5}}),
         ("test", {"accuracy": []}),

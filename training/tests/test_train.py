@@ -235,6 +235,10 @@ def test_the_logged_test_accuracy_is_that_of_the_members_that_were_kept(straight
     assert figures["n"] == 359
     for member, each in enumerate(logits):
         assert figures["alone"][member] == (each.argmax(1).numpy() == test.labels).mean()
+    alone = torch.softmax(logits[0].double() / load_record(straight)["temperatures"][0], dim=1).numpy()
+    loss = -np.log(alone[np.arange(359), test.labels]).mean()
+    assert figures["log_loss"][0] == pytest.approx(loss, rel=1e-6)
+    assert len(figures["log_loss"]) == len(figures["calibration_error"]) == 3
 
 
 def test_the_twin_that_was_kept_has_the_logged_accuracy(straight: Path) -> None:
