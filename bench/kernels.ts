@@ -36,7 +36,7 @@ const defaults = {
   rounds: '100',
   networks: networks.map(({ name }) => name).join(),
   backends: known.join(),
-  model: 'models/mnist/1',
+  model: 'models/mnist/2',
 }
 const { values: options } = parseArgs({
   options: {
