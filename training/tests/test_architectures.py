@@ -142,7 +142,7 @@ def test_a_named_network_has_as_many_logits_as_there_are_labels() -> None:
 
 
 def test_binary_mnist_differs_from_ternary_mnist_by_its_weights_alone() -> None:
-    ternary, binary = (read_run(RUNS / f"{name}.toml")[0] for name in ("mnist", "mnist-binary"))
+    ternary, binary = (read_run(RUNS / f"{name}.toml")[0] for name in ("mnist-ternary", "mnist-binary"))
     graph = tuple(dataclasses.replace(node, weights="binary") for node in ternary.graph)
     assert binary == dataclasses.replace(ternary, name="mnist-binary", graph=graph)
 
