@@ -1,7 +1,7 @@
 /** A shipped model, whose members share nothing but their shapes, against its own float baseline. */
 
 import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { openBaseline } from '../../src/baseline/baseline.ts'
 import { parseModel } from '../../src/engine/format.ts'
 import { verifyNetwork } from '../../src/engine/network.ts'
@@ -53,7 +53,7 @@ export async function measureServed({ backends, rounds }: Bench, folder: string)
   await baseline.close()
   return `### The shipped model
 
-${model.name}, digest ${model.digest.slice(0, 12)}, by \`classify\` as the server calls it, the baseline with its conversion of pixels.
+\`${model.name}/${basename(folder)}\`, digest ${model.digest.slice(0, 12)}, by \`classify\` as the server calls it, the baseline with its conversion of pixels.
 
 ${table(['rows a call', 'network', 'µs a row', 'times as fast as float32'], rows)}
 

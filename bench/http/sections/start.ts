@@ -67,7 +67,7 @@ export async function measureStart(bench: HttpBench, { soakSeconds, out }: Start
   }
   const text = `### Start and memory
 
-The model that ships, 2 workers, all threads on one core. Starts, and memory when ready, are medians of ${rounds}; the load is
+The models that ship, 2 workers, all threads on one core. Starts, and memory when ready, are medians of ${rounds}; the load is
 ${connections} connections of multipart PNGs for ${soakSeconds || loadSeconds} s, during which memory is read every ${secondsPerSample} s.
 
 ${table(['what', 'measured', 'goal', 'met'], rows)}${soakSeconds > 0 ? `\n\n![Memory over time](${plotFile})` : ''}`
