@@ -33,7 +33,7 @@ interface Shelf {
   /** What answers; null before the first load, and after an unload. */
   current: LoadedModel | null
   /** That of the files from which `current` was read. */
-  signature: string
+  signature: string | null
   change: 'LOADING' | 'UNLOADING' | null
   /** Of a refusal, or `unloaded`; else empty. */
   reason: string

@@ -54,9 +54,9 @@ export async function findVersionsOf(
 
 /**
  * What changes when the files of a version do: who they are, how long they are, and when they were written. A file that
- * is not there is part of it, too.
+ * is not there is part of it, too. Null where the version's whole folder is gone since it was found.
  */
-export async function signatureOf({ path }: FoundVersion): Promise<string> {
+export async function signatureOf({ path }: FoundVersion): Promise<string | null> {
   const files = ['model.safetensors', 'baseline.onnx'].map(async file => {
     try {
       const { ino, size, mtimeNs } = await stat(join(path, file), { bigint: true })
@@ -65,7 +65,19 @@ export async function signatureOf({ path }: FoundVersion): Promise<string> {
       return (thrown as NodeJS.ErrnoException).code
     }
   })
-  return (await Promise.all(files)).join(' ')
+  const signature = (await Promise.all(files)).join(' ')
+  // After the files: a folder that is there now was there when they were looked for.
+  return (await isGone(path)) ? null : signature
+}
+
+/** What cannot be looked at for another reason may be there. */
+async function isGone(path: string): Promise<boolean> {
+  try {
+    await stat(path)
+    return false
+  } catch (thrown) {
+    return (thrown as NodeJS.ErrnoException).code === 'ENOENT'
+  }
 }
 
 async function namesIn(folder: string): Promise<readonly string[]> {

@@ -76,8 +76,10 @@ export class Watcher {
     const signatures = new Map<string, string>()
     try {
       for (const found of await findVersions(folder, silent)) {
+        const signature = await signatureOf(found)
+        if (signature === null) continue
         const before = signatures.get(found.name) ?? ''
-        signatures.set(found.name, `${before}/${found.version} ${await signatureOf(found)}`)
+        signatures.set(found.name, `${before}/${found.version} ${signature}`)
       }
     } catch (err) {
       if (!this.#blind) log.warn({ path: folder, err }, 'the models folder cannot be watched')

@@ -1,4 +1,4 @@
-import { rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs'
+import { renameSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'tap'
 import { findVersions, findVersionsOf, signatureOf } from '../../src/serving/repository.ts'
@@ -106,7 +106,7 @@ test('a name that is not one of the folder is no path', async t => {
 
 test('a signature changes with the content, the time and the presence of either file', async t => {
   const path = t.testdir({ 'model.safetensors': 'one' })
-  const signatures: string[] = []
+  const signatures: (string | null)[] = []
   const sign = async () => signatures.push(await signatureOf({ name: 'a', version: 1, path }))
   await sign()
   await sign()
@@ -123,6 +123,16 @@ test('a signature changes with the content, the time and the presence of either 
   }
   t.equal(new Set(signatures).size, 5)
   t.equal(signatures[3], signatures[5])
+})
+
+test('a version whose folder is gone since it was found has no signature', async t => {
+  const folder = t.testdir({ models: { a: { 1: { 'model.safetensors': 'one' } } } })
+  const [found] = await findVersions(join(folder, 'models'), recordingLog().log)
+  t.type(await signatureOf(found!), 'string')
+  renameSync(join(folder, 'models/a'), join(folder, 'moved'))
+  t.equal(await signatureOf(found!), null)
+  writeFileSync(join(folder, 'models/a'), 'no folder')
+  t.type(await signatureOf(found!), 'string', 'nobody can tell, as where a share does not answer')
 })
 
 test('what is not served is neither reported nor part of a signature, whole or half written', async t => {
